@@ -1,0 +1,220 @@
+"""Adapting the tasks of one epoch and scoring them: the compiled loop beside training's.
+
+It serves three ends: the adapted parameters of the last epoch, evaluation on tasks never seen, and finding
+out which task and step went wrong.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from fastmaml.algorithms import Scratch, adapt
+from fastmaml.models import loss_gradient, predict, saved_size, score
+from fastmaml.numerics.elementary import all_finite
+from fastmaml.numerics.layout import buffer_rows, padded_rows
+from fastmaml.runtime.compilation import glue
+from fastmaml.runtime.entry import bind, entry_point
+from fastmaml.runtime.intrinsics import fetch_add
+from fastmaml.runtime.launch import launch
+from fastmaml.runtime.threads import resolve_threads
+from fastmaml.sources import draw, prepare, requirements
+
+# In the place of the first step that went wrong.
+NEVER = -1
+
+
+class Adaptation(NamedTuple):
+    """What `adapt_region` works on. Sizes are ints, arrays C-contiguous.
+
+    Attributes
+    ----------
+    model, algorithm, source : NamedTuple
+        The specs.
+    tasks_per_batch, first_epoch, epoch, steps : int
+        Tasks of the epoch; where ``source_state`` stands; the epoch; inner steps.
+    theta : ndarray of shape (width,)
+        The initialisation.
+    source_state, words : ndarray of uint32
+        As in `fastmaml.work.Work`, for one epoch.
+    X_support, y_support, X_query, y_query : ndarray
+        One drawn task for each worker.
+    trajectory, saved, product, predictions, scratch_words : ndarray
+        For each worker.
+    score_steps : ndarray of int64
+        After how many steps to score the query rows, ascending.
+    losses_out, scores_out : ndarray of shape (tasks, score_steps) of float64
+        Mean loss and score of each task's query rows.
+    thetas_out : ndarray of shape (tasks or 0, width)
+        Parameters after the last step; nothing is written where there is no room.
+    bad_step_out : ndarray of shape (tasks,) of int64
+        The first inner step, from 0, that left a task's parameters infinite or NaN, or NEVER.
+    counter, status : ndarray of int64
+        For the launcher.
+    """
+
+    model: Any
+    algorithm: Any
+    source: Any
+    tasks_per_batch: int
+    first_epoch: int
+    epoch: int
+    steps: int
+    theta: Any
+    source_state: Any
+    words: Any
+    X_support: Any
+    y_support: Any
+    X_query: Any
+    y_query: Any
+    trajectory: Any
+    saved: Any
+    product: Any
+    predictions: Any
+    scratch_words: Any
+    score_steps: Any
+    losses_out: Any
+    scores_out: Any
+    thetas_out: Any
+    bad_step_out: Any
+    counter: Any
+    status: Any
+
+
+@glue
+def adapt_task(work: Any, task: int, worker: int) -> None:
+    """Draw, adapt and score one task."""
+    X_support, y_support = work.X_support[worker], work.y_support[worker]
+    X_query, y_query = work.X_query[worker], work.y_query[worker]
+    trajectory, saved, product = work.trajectory[worker], work.saved[worker], work.product[worker]
+    predictions = work.predictions[worker]
+    queries = draw(
+        work.source,
+        work.tasks_per_batch,
+        work.epoch,
+        task,
+        work.words,
+        work.scratch_words[worker],
+        X_support,
+        y_support,
+        X_query,
+        y_query,
+    )
+    scratch = Scratch(trajectory, saved, product, product)
+    adapt(work.algorithm, work.model, work.theta, X_support, y_support, work.steps, scratch, trajectory)
+    work.bad_step_out[task] = NEVER
+    for s in range(work.steps):
+        if work.bad_step_out[task] == NEVER and not all_finite(trajectory[s]):
+            work.bad_step_out[task] = s
+    for i in range(work.score_steps.size):
+        s = work.score_steps[i]
+        theta = work.theta if s == 0 else trajectory[s - 1]
+        targets = y_query[:queries]
+        loss = loss_gradient(work.model, theta, X_query, targets, True, saved[0], product)
+        predict(work.model, theta, X_query, queries, predictions)
+        work.losses_out[task, i] = loss
+        work.scores_out[task, i] = score(work.model, predictions, targets)
+    if work.thetas_out.shape[0] > 0:
+        final = work.theta if work.steps == 0 else trajectory[work.steps - 1]
+        for k in range(final.size):
+            work.thetas_out[task, k] = final[k]
+
+
+def adapt_region(work: Any, step: int, worker: int) -> None:
+    """Prepare the epoch in region 0, adapt its tasks in region 1."""
+    if worker == 0 and step == 0:
+        for epoch in range(work.first_epoch, work.epoch + 1):
+            prepare(work.source, work.tasks_per_batch, epoch, work.source_state, work.words)
+    if worker >= 0 and step == 1:
+        task = fetch_add(work.counter, 1)
+        while task < work.tasks_per_batch:
+            adapt_task(work, task, worker)
+            task = fetch_add(work.counter, 1)
+
+
+adapt_entry = entry_point(adapt_region)
+
+
+def adapt_epoch(
+    model: Any,
+    algorithm: Any,
+    source: Any,
+    *,
+    tasks_per_batch: int,
+    theta: np.ndarray,
+    steps: int,
+    epoch: int = 0,
+    first_epoch: int | None = None,
+    source_state: np.ndarray | None = None,
+    score_steps: tuple[int, ...] = (),
+    want_thetas: bool = False,
+    n_jobs: int | None = 1,
+) -> Adaptation:
+    """Adapt every task of one epoch.
+
+    Parameters
+    ----------
+    model, algorithm, source : NamedTuple
+        The specs.
+    tasks_per_batch : int
+        Tasks of the epoch.
+    theta : ndarray of shape (width,)
+        The initialisation, padded.
+    steps : int
+        Inner steps, 0 or more.
+    epoch : int, default=0
+        The epoch's address.
+    first_epoch, source_state : int, ndarray of uint32, optional
+        An epoch up to ``epoch`` and the source's state at its beginning; default: the epoch itself, and
+        zeros.
+    score_steps : tuple of int
+        After how many steps to score the query rows, ascending, none above ``steps``.
+    want_thetas : bool, default=False
+        Whether the adapted parameters are wanted.
+    n_jobs : int or None, default=1
+        Threads.
+
+    Returns
+    -------
+    Adaptation
+        With everything that was written.
+    """
+    needs = requirements(source, tasks_per_batch)
+    workers = min(resolve_threads(n_jobs), tasks_per_batch)
+    dtype, width = theta.dtype, theta.size
+    saved = max(saved_size(model, needs.shots), saved_size(model, needs.queries))
+
+    def zeros(*shape: int) -> np.ndarray:
+        return np.zeros(shape, dtype=dtype)
+
+    work = Adaptation(
+        model=model,
+        algorithm=algorithm,
+        source=source,
+        tasks_per_batch=tasks_per_batch,
+        first_epoch=epoch if first_epoch is None else first_epoch,
+        epoch=epoch,
+        steps=steps,
+        theta=theta,
+        source_state=np.zeros(needs.state, dtype=np.uint32) if source_state is None else source_state.copy(),
+        words=np.zeros(needs.words, dtype=np.uint32),
+        X_support=zeros(workers, buffer_rows(needs.shots, needs.stride, width), needs.stride),
+        y_support=zeros(workers, needs.shots),
+        X_query=zeros(workers, buffer_rows(needs.queries, needs.stride, width), needs.stride),
+        y_query=zeros(workers, needs.queries),
+        trajectory=zeros(workers, steps, width),
+        saved=zeros(workers, 1, saved),
+        product=zeros(workers, width),
+        predictions=zeros(workers, padded_rows(needs.queries)),
+        scratch_words=np.zeros((workers, needs.scratch), dtype=np.uint32),
+        score_steps=np.array(score_steps, dtype=np.int64),
+        losses_out=np.zeros((tasks_per_batch, len(score_steps))),
+        scores_out=np.zeros((tasks_per_batch, len(score_steps))),
+        thetas_out=zeros(tasks_per_batch if want_thetas else 0, width),
+        bad_step_out=np.zeros(tasks_per_batch, dtype=np.int64),
+        counter=np.zeros(1, dtype=np.int64),
+        status=np.zeros(1, dtype=np.int64),
+    )
+    launch(bind(adapt_entry, work), 2, workers, work.counter, work.status)
+    return work

@@ -1,0 +1,155 @@
+"""Evaluation on tasks never seen in training: adapt on some rows of each, score on its others."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from fastmaml.adaptation import adapt_epoch
+from fastmaml.sources import TableSpec
+from fastmaml.tasks import TaskSet
+from fastmaml.validation import check_count
+
+CONFIDENCE = 0.95
+
+
+class Evaluation(NamedTuple):
+    """Scores by number of inner steps, over tasks.
+
+    Attributes
+    ----------
+    steps : ndarray of shape (S,) of int64
+        Inner steps.
+    loss, accuracy : ndarray of shape (S,)
+        Means over the tasks of each task's mean query loss and share of query rows that are right.
+    loss_interval, accuracy_interval : ndarray of shape (S, 2)
+        95 % confidence intervals of these means over tasks (Student's t); NaN with a single task.
+    num_tasks : int
+        Tasks evaluated.
+    """
+
+    steps: np.ndarray
+    loss: np.ndarray
+    loss_interval: np.ndarray
+    accuracy: np.ndarray
+    accuracy_interval: np.ndarray
+    num_tasks: int
+
+
+def mean_interval(values: np.ndarray) -> np.ndarray:
+    """Return the 95 % confidence interval of the mean of each column, by Student's t.
+
+    Parameters
+    ----------
+    values : ndarray of shape (num_tasks, S)
+        One row a task.
+
+    Returns
+    -------
+    ndarray of shape (S, 2)
+        Lower and upper end; NaN with fewer than two rows.
+    """
+    from scipy.special import (
+        stdtrit,
+    )  # SciPy takes a tenth of a second to load, and only evaluation needs it.
+
+    count = values.shape[0]
+    mean = values.mean(axis=0)
+    if count < 2:
+        return np.full((values.shape[1], 2), np.nan)
+    half = stdtrit(count - 1, 0.5 + CONFIDENCE / 2) * values.std(axis=0, ddof=1) / np.sqrt(count)
+    return np.stack([mean - half, mean + half], axis=1)
+
+
+def check_rows(tasks: TaskSet, shots: int, name: str) -> None:
+    """Raise if a task has too few rows for its support rows and one query row, naming it."""
+    small = np.flatnonzero(tasks.rows < shots + 1)
+    if small.size:
+        first = int(small[0])
+        raise ValueError(
+            f"group {tasks.labels[first]!r} has {tasks.rows[first]} rows, but {name}={shots} needs at least "
+            f"{shots + 1} (one must remain to test on); {small.size} of {len(tasks)} groups are too small: "
+            f"drop them with tasks.filter(min_rows={shots + 1}) or lower {name}"
+        )
+
+
+def check_steps(steps: Sequence[int]) -> tuple[int, ...]:
+    """Return numbers of inner steps, ascending and without repeats."""
+    try:
+        values = tuple(steps)
+    except TypeError:
+        values = (steps,)  # type: ignore[assignment]
+    if not values:
+        raise ValueError("steps is empty; give numbers of inner steps such as (0, 1, 5)")
+    return tuple(sorted({check_count("steps", value, 0) for value in values}))
+
+
+def evaluate(
+    model: Any,
+    algorithm: Any,
+    theta: np.ndarray,
+    tasks: TaskSet,
+    *,
+    shots: int,
+    queries: int | None = None,
+    steps: tuple[int, ...],
+    seed: int,
+    n_jobs: int | None,
+) -> Evaluation:
+    """Adapt to each task on ``shots`` of its rows, drawn under the seed, and score its other rows.
+
+    Parameters
+    ----------
+    model, algorithm : NamedTuple
+        The specs.
+    theta : ndarray of shape (width,)
+        The initialisation, padded.
+    tasks : TaskSet
+        Tasks with at least ``shots + 1`` rows each.
+    shots : int
+        Support rows a task.
+    queries : int or None
+        The most query rows a task; None for all its other rows.
+    steps : tuple of int
+        Numbers of inner steps to score after, ascending.
+    seed : int
+        Seed of the choice of rows.
+    n_jobs : int or None
+        Threads.
+    """
+    check_rows(tasks, shots, "shots")
+    source = table_spec(tasks, shots, queries, seed)
+    result = adapt_epoch(
+        model,
+        algorithm,
+        source,
+        tasks_per_batch=len(tasks),
+        theta=theta,
+        steps=max(steps),
+        score_steps=steps,
+        n_jobs=n_jobs,
+    )
+    return Evaluation(
+        steps=np.array(steps, dtype=np.int64),
+        loss=result.losses_out.mean(axis=0),
+        loss_interval=mean_interval(result.losses_out),
+        accuracy=result.scores_out.mean(axis=0),
+        accuracy_interval=mean_interval(result.scores_out),
+        num_tasks=len(tasks),
+    )
+
+
+def table_spec(tasks: TaskSet, shots: int, queries: int | None, seed: int) -> TableSpec:
+    """Describe a `TaskSet` to the kernels."""
+    largest = int(tasks.rows.max())
+    return TableSpec(
+        X=tasks.X,
+        y=tasks.y,
+        offsets=tasks.offsets,
+        seed=np.uint64(seed),
+        shots=shots,
+        queries=largest - shots if queries is None else min(queries, largest - shots),
+        max_rows=largest,
+    )

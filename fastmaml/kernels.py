@@ -1,0 +1,205 @@
+"""The one loop: epochs x chunks of tasks, with sums in a fixed order.
+
+Tasks are cut into chunks whose number depends on the number of tasks alone. Each chunk sums its own tasks,
+in order, into its own row, and the rows are added in order by one thread: the result does not depend on who
+computed which chunk. Workers take chunks from a common counter, so a slow core or a large task holds nobody
+up.
+
+A parallel region does, at the same time, three things for three successive *blocks* of epochs:
+
+1. one worker prepares the source's next block (`fastmaml.sources.prepare`, sequential);
+2. all workers draw the tasks of the block before it;
+3. one worker computes the block before that, epoch after epoch.
+
+That is for epochs too short to be shared out. Where an epoch is long enough (``work.ahead`` is 0) a block
+is one epoch, and all workers share its chunks, each drawing the tasks that it computes. Both ways call the
+same chunk function and give the same bits.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from fastmaml.algorithms import Scratch, task_gradient
+from fastmaml.numerics.elementary import all_finite
+from fastmaml.optimizers import update
+from fastmaml.runtime.compilation import glue, whole
+from fastmaml.runtime.entry import entry_point
+from fastmaml.runtime.intrinsics import fetch_add, keep_whole
+from fastmaml.runtime.launch import ALONE
+from fastmaml.sources import draw, prepare
+from fastmaml.work import (
+    EPOCHS_DONE,
+    FIRST_CHUNK,
+    FIRST_EPOCH,
+    LAST_CHUNK,
+    LAST_SUPPORT_LOSS,
+    LOSS_EPOCH,
+    NOT_FINITE,
+    NUM_EPOCHS,
+    QUERY_LOSS,
+    RUNNING,
+    STOP,
+    STOP_EPOCH,
+)
+
+# In the place of the first drawn task: every task is drawn when it is computed.
+DRAW_HERE = -1
+
+
+@whole
+def draw_task(work: Any, epoch: Any, task: Any, slot: Any, drawn: Any, worker: int) -> None:
+    """Draw a task of the epoch prepared in ``slot`` into place ``drawn``."""
+    keep_whole()
+    work.queries[drawn] = draw(
+        work.source,
+        work.tasks_per_batch,
+        epoch,
+        task,
+        work.words[slot],
+        work.scratch_words[worker],
+        work.X_support[drawn],
+        work.y_support[drawn],
+        work.X_query[drawn],
+        work.y_query[drawn],
+    )
+
+
+@whole
+def compute_task(work: Any, drawn: int, worker: int, want_loss: bool, out: Any) -> Any:
+    """Write the gradient of the task drawn in place ``drawn``, and return its losses."""
+    keep_whole()
+    scratch = Scratch(work.trajectory[worker], work.saved[worker], work.vector[worker], work.product[worker])
+    return task_gradient(
+        work.algorithm,
+        work.model,
+        work.theta,
+        work.X_support[drawn],
+        work.y_support[drawn],
+        work.X_query[drawn],
+        work.y_query[drawn, : work.queries[drawn]],
+        want_loss,
+        scratch,
+        out,
+    )
+
+
+@glue
+def compute_chunk(work: Any, epoch: Any, chunk: Any, slot: Any, first_drawn: Any, worker: int) -> None:
+    """Sum one chunk's gradients into its row. Unless ``first_drawn`` tells where its tasks lie, draw them."""
+    tasks = work.tasks_per_batch
+    begin, end = chunk * tasks // work.num_chunks, (chunk + 1) * tasks // work.num_chunks
+    want_loss = epoch == work.call[LOSS_EPOCH]
+    total, addend = work.sums[chunk], work.addend[worker]
+    query_losses, support_loss = 0.0, 0.0
+    for task in range(begin, end):
+        drawn = worker
+        if first_drawn >= 0:
+            drawn = first_drawn + task
+        else:
+            draw_task(work, epoch, task, slot, drawn, worker)
+        # The first task writes the row, so that it need not be cleared.
+        support_loss, query_loss = compute_task(
+            work, drawn, worker, want_loss, total if task == begin else addend
+        )
+        query_losses += query_loss
+        if task > begin:
+            for k in range(total.size):
+                total[k] += addend[k]
+    work.losses[chunk, LAST_SUPPORT_LOSS] = support_loss
+    work.losses[chunk, QUERY_LOSS] = query_losses
+
+
+@whole
+def finish_epoch(work: Any, epoch: int) -> None:
+    """Add the chunks' rows in order and take the outer step, or leave theta where that is not finite."""
+    keep_whole()
+    theta, previous, gradient = work.theta, work.theta_previous, work.gradient
+    width = theta.size
+    for k in range(width):
+        gradient[k] = 0
+    for chunk in range(work.num_chunks):
+        row = work.sums[chunk]
+        for k in range(width):
+            gradient[k] += row[k]
+    scale = theta.dtype.type(work.gradient_scale)
+    for k in range(width):
+        gradient[k] *= scale
+        previous[k] = theta[k]
+    update(work.optimizer, epoch, theta, gradient, work.optimizer_state)
+    if not all_finite(theta):
+        for k in range(width):
+            theta[k] = previous[k]
+        work.status[STOP], work.status[STOP_EPOCH] = NOT_FINITE, epoch
+    else:
+        work.status[EPOCHS_DONE] = epoch + 1
+
+
+@glue
+def region_ahead(work: Any, step: int, worker: int) -> None:
+    """Do a worker's share of short epochs: prepare one block, draw the one before, compute the one before."""
+    ahead, tasks = work.ahead, work.tasks_per_batch
+    begin = work.call[FIRST_EPOCH]
+    end = begin + work.call[NUM_EPOCHS]
+    if worker == 0:
+        first = begin + step * ahead
+        for epoch in range(first, min(first + ahead, end)):
+            prepare(work.source, tasks, epoch, work.source_state, work.words[(epoch - begin) % (2 * ahead)])
+    if worker == work.num_workers - 1 and step >= 2:
+        first = begin + (step - 2) * ahead
+        for epoch in range(first, min(first + ahead, end)):
+            if work.status[STOP] == RUNNING:
+                first_drawn = (epoch - begin) % (2 * ahead) * tasks
+                for chunk in range(work.num_chunks):
+                    compute_chunk(work, epoch, chunk, np.int64(0), first_drawn, worker)
+                finish_epoch(work, epoch)
+    if step >= 1:
+        first = begin + (step - 1) * ahead
+        pieces = (min(first + ahead, end) - first) * tasks
+        piece = fetch_add(work.counter, 1)
+        while piece < pieces:
+            epoch, task = first + piece // tasks, piece % tasks
+            slot = (epoch - begin) % (2 * ahead)
+            draw_task(work, epoch, task, slot, slot * tasks + task, worker)
+            piece = fetch_add(work.counter, 1)
+
+
+@glue
+def region_shared(work: Any, step: int, worker: int) -> None:
+    """Do a worker's share of long epochs: prepare epoch ``step``, compute chunks of the one before."""
+    call = work.call
+    if worker == 0 and step < call[NUM_EPOCHS] and call[FIRST_CHUNK] == 0:
+        epoch = call[FIRST_EPOCH] + step
+        prepare(work.source, work.tasks_per_batch, epoch, work.source_state, work.words[step % 2])
+    if step >= 1:
+        epoch, slot = call[FIRST_EPOCH] + step - 1, (step - 1) % 2
+        chunk = call[FIRST_CHUNK] + fetch_add(work.counter, 1)
+        while chunk < call[LAST_CHUNK]:
+            compute_chunk(work, epoch, chunk, slot, np.int64(DRAW_HERE), worker)
+            chunk = call[FIRST_CHUNK] + fetch_add(work.counter, 1)
+
+
+def run_region(work: Any, step: int, worker: int) -> None:
+    """Do one worker's share of a parallel region, or, with worker -1, what one thread does after it.
+
+    Neither checks nor raises: `fastmaml.training` has checked, and turns ``work.status`` into an error.
+    """
+    call = work.call
+    if worker == ALONE:
+        if work.ahead == 0 and step >= 1 and call[LAST_CHUNK] == work.num_chunks:
+            finish_epoch(work, call[FIRST_EPOCH] + step - 1)
+    elif work.ahead > 0:
+        region_ahead(work, step, worker)
+    else:
+        region_shared(work, step, worker)
+
+
+def num_regions(work: Any) -> int:
+    """Return how many regions a call takes: a pipeline needs a few more than there are blocks."""
+    epochs = int(work.call[NUM_EPOCHS])
+    return -(-epochs // work.ahead) + 2 if work.ahead > 0 else epochs + 1
+
+
+region_entry = entry_point(run_region)

@@ -1,0 +1,24 @@
+"""Models: what is learned.
+
+The contract is in `fastmaml.models.contract`; each other file holds one implementation.
+"""
+
+from fastmaml.models.contract import (
+    hessian_vector_product,
+    loss_gradient,
+    num_parameters,
+    predict,
+    saved_size,
+    score,
+)
+from fastmaml.models.logistic import LogisticSpec
+
+__all__ = [
+    "LogisticSpec",
+    "hessian_vector_product",
+    "loss_gradient",
+    "num_parameters",
+    "predict",
+    "saved_size",
+    "score",
+]

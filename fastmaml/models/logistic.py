@@ -1,0 +1,100 @@
+"""Logistic regression: two classes, one layer, binary cross-entropy.
+
+With ``z = x . theta``, ``p = sigmoid(z)`` and n rows:
+
+- loss ``mean(softplus(z) - y z)``, the stable form of ``-mean(y log p + (1 - y) log(1 - p))``
+- gradient ``X^T (p - y) / n``
+- Hessian ``X^T diag(p (1 - p)) X / n``
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from fastmaml.models.contract import (
+    hessian_vector_product,
+    loss_gradient,
+    num_parameters,
+    predict,
+    saved_size,
+    score,
+)
+from fastmaml.numerics.elementary import sigmoid_into, softplus
+from fastmaml.numerics.layout import padded_rows
+from fastmaml.numerics.products import rows_times_vector, vector_times_rows
+
+
+class LogisticSpec(NamedTuple):
+    """Sizes of a logistic regression.
+
+    Attributes
+    ----------
+    num_features : int
+        Features of a row.
+    intercept : int
+        1 where the last parameter is an intercept (the source puts a one behind the features), else 0.
+    """
+
+    num_features: int
+    intercept: int
+
+
+@num_parameters.register(LogisticSpec)
+def _num_parameters(model: Any) -> Any:
+    return model.num_features + model.intercept
+
+
+@saved_size.register(LogisticSpec)
+def _saved_size(model: Any, rows: int) -> Any:
+    # The probabilities, and behind them a coefficient for each row.
+    return 2 * padded_rows(rows + 1)
+
+
+@loss_gradient.register(LogisticSpec)
+def _loss_gradient(
+    model: Any, theta: Any, X: Any, y: Any, want_loss: bool, saved_out: Any, gradient_out: Any
+) -> Any:
+    rows = y.size
+    padded = padded_rows(rows + 1)
+    probabilities, coefficients = saved_out[:padded], saved_out[padded : 2 * padded]
+    rows_times_vector(X, rows, theta, probabilities)
+    loss = 0.0
+    if want_loss:
+        for r in range(rows):
+            loss += softplus(float(probabilities[r])) - float(y[r]) * float(probabilities[r])
+    sigmoid_into(probabilities, padded, probabilities)
+    scale = theta.dtype.type(1.0 / rows)
+    for r in range(rows):
+        coefficients[r] = (probabilities[r] - y[r]) * scale
+    coefficients[rows] = 0
+    vector_times_rows(coefficients, X, rows, model.num_features + model.intercept, gradient_out)
+    return loss / rows
+
+
+@hessian_vector_product.register(LogisticSpec)
+def _hessian_vector_product(
+    model: Any, theta: Any, X: Any, y: Any, saved: Any, vector: Any, product_out: Any
+) -> Any:
+    rows = y.size
+    padded = padded_rows(rows + 1)
+    probabilities, coefficients = saved[:padded], saved[padded : 2 * padded]
+    rows_times_vector(X, rows, vector, coefficients)
+    one, scale = theta.dtype.type(1), theta.dtype.type(1.0 / rows)
+    for r in range(rows):
+        coefficients[r] *= probabilities[r] * (one - probabilities[r]) * scale
+    coefficients[rows] = 0
+    vector_times_rows(coefficients, X, rows, model.num_features + model.intercept, product_out)
+
+
+@predict.register(LogisticSpec)
+def _predict(model: Any, theta: Any, X: Any, rows: int, out: Any) -> Any:
+    rows_times_vector(X, rows, theta, out)
+    sigmoid_into(out, padded_rows(rows), out)
+
+
+@score.register(LogisticSpec)
+def _score(model: Any, predictions: Any, y: Any) -> Any:
+    right = 0
+    for r in range(y.size):
+        right += 1 if (predictions[r] > 0.5) == (y[r] > 0.5) else 0
+    return right / y.size

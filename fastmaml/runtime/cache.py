@@ -1,0 +1,202 @@
+"""A content-addressed disk cache of compiled kernels: one file a key, no index.
+
+Numba's own cache looks at one source file a function, so an edit in another module leaves stale machine
+code, and its index can hand one model another model's code when two processes save at once. Here the key is
+a hash of everything that decides the code: the sources of the whole package, the sources of the modules of
+a user's own parts, the argument types, the versions, the flags and the processor. A file is written aside
+and renamed, so processes never see half of one; a file that cannot be read or written costs a compilation
+and nothing else.
+
+The folder is ``$FASTMAML_CACHE_DIR`` if that is set, else the user's cache folder of the platform. It holds
+executable code: keep it writable for its owner alone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import hashlib
+import importlib
+import inspect
+import os
+import pickle
+import platform
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import llvmlite
+import numba
+import numpy as np
+from numba.core import compiler, config, types
+from numba.core.caching import _Cache
+from numba.core.serialize import dumps
+from numba.misc.appdirs import AppDirs
+
+PACKAGE_FOLDER = Path(__file__).resolve().parent.parent
+DIGEST_BYTES = 32
+# Kernels that no run has loaded for this long belong to an older version or a forgotten experiment.
+UNUSED_SECONDS = 60 * 24 * 3600
+
+
+def cache_folder() -> Path:
+    """Return the folder that holds compiled kernels, whether or not it exists."""
+    chosen = os.environ.get("FASTMAML_CACHE_DIR")
+    return Path(chosen) if chosen else Path(AppDirs("fastmaml", appauthor=False).user_cache_dir) / "kernels"
+
+
+@functools.cache
+def package_stamp() -> str:
+    """Hash the names and contents of every source file of the package."""
+    stamp = hashlib.sha256()
+    for path in sorted(PACKAGE_FOLDER.rglob("*.py")):
+        stamp.update(str(path.relative_to(PACKAGE_FOLDER)).encode() + b"\0")
+        stamp.update(path.read_bytes() + b"\0")
+    return stamp.hexdigest()
+
+
+@functools.cache
+def platform_stamp() -> str:
+    """Describe the versions and settings that decide the machine code."""
+    settings = [
+        (name, getattr(config, name, None))
+        for name in (
+            "OPT",
+            "LOOP_VECTORIZE",
+            "SLP_VECTORIZE",
+            "ENABLE_AVX",
+            "BOUNDSCHECK",
+            "DEBUGINFO_DEFAULT",
+        )
+    ]
+    versions = (numba.__version__, llvmlite.__version__, np.__version__, platform.python_version())
+    return repr((versions, platform.python_implementation(), platform.machine(), settings))
+
+
+def _spec_classes(signature: tuple[Any, ...]) -> Iterator[type]:
+    """Yield every NamedTuple class in a signature, nested ones included."""
+    for numba_type in signature:
+        # The record behind an address (`fastmaml.runtime.entry`).
+        if hasattr(numba_type, "record"):
+            yield from _spec_classes((numba_type.record,))
+        if isinstance(numba_type, (types.NamedTuple, types.NamedUniTuple)):
+            yield numba_type.instance_class
+        if isinstance(numba_type, types.BaseTuple):
+            yield from _spec_classes(tuple(numba_type))
+
+
+def _foreign_sources(signature: tuple[Any, ...]) -> str | None:
+    """Hash the sources of parts from outside the package; None where one has no source file to hash."""
+    from fastmaml.runtime.dispatch import implementation_modules
+
+    package = __name__.partition(".")[0]
+    stamp = hashlib.sha256()
+    modules = {name for spec in _spec_classes(signature) for name in implementation_modules(spec)}
+    for name in sorted(modules):
+        if name == "__main__":
+            return None
+        if name.partition(".")[0] == package:
+            continue
+        try:
+            source = inspect.getsourcefile(importlib.import_module(name))
+            stamp.update(name.encode() + b"\0" + Path(source or "").read_bytes() + b"\0")
+        except (OSError, TypeError):
+            return None
+    return stamp.hexdigest()
+
+
+class KernelCache(_Cache):
+    """The cache of one dispatcher, in the form that Numba's dispatchers expect."""
+
+    def __init__(self, function: Any, tag: str) -> None:
+        self._name = f"{function.__module__}.{function.__qualname__}:{tag}"
+        self._enabled = True
+
+    @property
+    def cache_path(self) -> str:
+        """The folder of the files."""
+        return str(cache_folder())
+
+    def enable(self) -> None:
+        """Load and save from now on."""
+        self._enabled = True
+
+    def disable(self) -> None:
+        """Neither load nor save from now on."""
+        self._enabled = False
+
+    def flush(self) -> None:
+        """Do nothing: files are addressed by content and never stale."""
+
+    def _path(self, signature: Any, target_context: Any) -> Path | None:
+        arguments = tuple(getattr(signature, "args", signature))
+        foreign = _foreign_sources(arguments)
+        if not self._enabled or foreign is None:
+            return None
+        specs = sorted(f"{c.__module__}.{c.__qualname__}" for c in _spec_classes(arguments))
+        codegen = target_context.codegen().magic_tuple()
+        key = repr((self._name, str(arguments), specs, codegen, platform_stamp(), package_stamp(), foreign))
+        return cache_folder() / (hashlib.sha256(key.encode()).hexdigest() + ".kernel")
+
+    def load_overload(self, signature: Any, target_context: Any) -> Any:
+        """Return the compiled function for a signature, or None where it has to be compiled."""
+        target_context.refresh()
+        path = self._path(signature, target_context)
+        if path is None:
+            return None
+        try:
+            content = path.read_bytes()
+            digest, payload = content[:DIGEST_BYTES], content[DIGEST_BYTES:]
+            if hashlib.sha256(payload).digest() != digest:
+                return None
+            loaded = compiler.CompileResult._rebuild(target_context, *pickle.loads(payload))
+        except Exception:  # Whatever is wrong with a file, compiling anew puts it right.
+            return None
+        with contextlib.suppress(OSError):
+            os.utime(path)
+        return loaded
+
+    def save_overload(self, signature: Any, compiled: Any) -> None:
+        """Keep a compiled function; where the folder cannot be written, keep nothing and say nothing."""
+        path = self._path(signature, compiled.target_context)
+        if (
+            path is None
+            or compiled.library.has_dynamic_globals
+            or any(not f.can_cache for f in compiled.lifted)
+        ):
+            return
+        payload = dumps(compiled._reduce())
+        with contextlib.suppress(OSError):
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _write_and_rename(path, hashlib.sha256(payload).digest() + payload)
+            _drop_unused(path.parent)
+
+
+def _write_and_rename(path: Path, content: bytes) -> None:
+    """Write a file so that another process sees either all of it or none of it."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".writing-")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+        os.replace(name, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(name)
+        raise
+
+
+def _drop_unused(folder: Path) -> None:
+    """Remove files that nothing has loaded for a long time, so that the folder does not grow for ever."""
+    oldest = time.time() - UNUSED_SECONDS
+    for path in folder.iterdir():
+        if path.suffix == ".kernel" or path.name.startswith(".writing-"):
+            with contextlib.suppress(OSError):
+                if path.stat().st_mtime < oldest:
+                    path.unlink()
+
+
+def attach_cache(dispatcher: Any, tag: str) -> None:
+    """Let a Numba dispatcher load and save its compiled code here instead of in Numba's own cache."""
+    dispatcher._cache = KernelCache(dispatcher.py_func, tag)

@@ -1,0 +1,110 @@
+"""Compiled single dispatch: one contract, many implementations, picked at compile time by the spec's type.
+
+This is `functools.singledispatch` for compiled code. A *contract* is an ordinary function whose body is a
+docstring: it says which arrays come in, which are written and what may be assumed. An *implementation* is
+registered for a spec, a `typing.NamedTuple` class at module level. Where a kernel calls the contract, the
+type of the first argument selects the implementation while compiling, and the call is inlined like any
+other.
+
+With ``NUMBA_DISABLE_JIT=1``, or called from plain Python, the same registry dispatches at run time.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any, Protocol, cast
+
+from numba.core import config, types
+from numba.extending import overload
+
+from fastmaml.runtime.compilation import KERNEL_FLAGS
+
+Implementation = Callable[..., Any]
+_implementations: dict[str, dict[type, Implementation]] = {}
+
+
+class Contract(Protocol):
+    """What `contract` returns."""
+
+    def __call__(self, *args: Any) -> Any:
+        """Call the implementation for the type of the first argument."""
+
+    def register(self, spec_class: type) -> Callable[[Implementation], Implementation]:
+        """Decorate the implementation for a spec."""
+
+
+def contract(function: Implementation) -> Contract:
+    """Turn a documented stub into a contract that compiled code and Python can call.
+
+    Parameters
+    ----------
+    function : callable
+        A stub with the contract's parameters and docstring. The first parameter is the spec.
+
+    Returns
+    -------
+    callable
+        The contract, with a method ``register(spec_class)`` that decorates an implementation. An
+        implementation is a plain Python function with the same parameters in the same order.
+    """
+    name = f"{function.__module__}.{function.__qualname__}"
+    registry = _implementations.setdefault(name, {})
+    parameters = list(inspect.signature(function).parameters)
+
+    def find(spec_class: type) -> Implementation:
+        try:
+            return registry[spec_class]
+        except KeyError:
+            known = ", ".join(sorted(c.__name__ for c in registry)) or "none"
+            raise TypeError(
+                f"{function.__name__} has no implementation for {spec_class.__name__} (there are: {known}); "
+                f"register one with @{function.__name__}.register({spec_class.__name__})"
+            ) from None
+
+    @functools.wraps(function)
+    def call(*args: Any) -> Any:
+        return find(type(args[0]))(*args)
+
+    def register(spec_class: type) -> Callable[[Implementation], Implementation]:
+        if not (issubclass(spec_class, tuple) and hasattr(spec_class, "_fields")):
+            raise TypeError(
+                f"a spec is a NamedTuple class, but {spec_class!r} came; derive it from NamedTuple"
+            )
+
+        def decorate(implementation: Implementation) -> Implementation:
+            given = list(inspect.signature(implementation).parameters)
+            if len(given) != len(parameters):
+                raise TypeError(
+                    f"{implementation.__name__} takes ({', '.join(given)}), but the contract "
+                    f"{function.__name__} has ({', '.join(parameters)}); give it these, in this order"
+                )
+            registry[spec_class] = implementation
+            return implementation
+
+        return decorate
+
+    call.register = register  # type: ignore[attr-defined]
+    call.registry = registry  # type: ignore[attr-defined]
+
+    if not config.DISABLE_JIT:
+
+        def choose(*args: Any) -> Implementation:
+            spec = args[0]
+            if not isinstance(spec, (types.NamedTuple, types.NamedUniTuple)):
+                raise TypeError(f"{function.__name__} expects a spec first, but {spec} came")
+            return find(spec.instance_class)
+
+        # strict=False: an implementation may name its parameters as its paper does.
+        overload(call, jit_options=KERNEL_FLAGS, strict=False)(choose)
+    return cast(Contract, call)
+
+
+def implementation_modules(spec_class: type) -> set[str]:
+    """Name the modules whose source decides what a spec compiles to: the spec's and its implementations'."""
+    modules = {spec_class.__module__}
+    for registry in _implementations.values():
+        if spec_class in registry:
+            modules.add(registry[spec_class].__module__)
+    return modules

@@ -1,0 +1,171 @@
+"""Entry points that work on a record of some thirty arrays, reached through one address.
+
+An array handed to a compiled function is seven machine words, and each level of functions, each wrapper and
+each parallel region unpacks and packs them again: for the engine's loop that was 30 s of compile time. So a
+`bind` writes the record (a NamedTuple of numbers, arrays and specs) once into a flat buffer, laid out as
+the compiled code expects, and compiles the entry point for the record's *address*. Inside, ``work.field``
+loads that one field. What is left for `call_entry` and the parallel launch to hand on are addresses and
+integers, so one launcher serves every entry point.
+
+An entry point is a function ``entry(work, step, worker)`` that returns nothing. Arrays come out of the
+record as borrowed views, without reference counting: a `BoundEntry` holds them for as long as it lives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+from llvmlite import ir
+from numba import typeof
+from numba.core import cgutils, config, types
+from numba.core.datamodel import models
+from numba.core.typing.templates import AttributeTemplate
+from numba.extending import infer_getattr, intrinsic, lower_getattr_generic, register_model
+
+from fastmaml.runtime.compilation import driver
+
+Entry = Callable[[Any, int, int], None]
+WORD_BYTES = 8
+
+
+class BoundEntry(NamedTuple):
+    """An entry point with the record that it works on.
+
+    Attributes
+    ----------
+    entry, record : int
+        Addresses; without the JIT the function and the record themselves.
+    keep : object
+        Whatever has to live as long.
+    """
+
+    entry: Any
+    record: Any
+    keep: Any
+
+
+class RecordAddress(types.Type):  # type: ignore[misc]
+    """The type of the address of a NamedTuple."""
+
+    def __init__(self, record: Any) -> None:
+        self.record = record
+        super().__init__(name=f"RecordAddress({record})")
+
+
+@register_model(RecordAddress)
+class _RecordAddressModel(models.PrimitiveModel):  # type: ignore[misc]
+    def __init__(self, manager: Any, numba_type: Any) -> None:
+        super().__init__(manager, numba_type, manager.lookup(numba_type.record).get_value_type().as_pointer())
+
+
+@infer_getattr
+class _RecordAttributes(AttributeTemplate):  # type: ignore[misc]
+    key = RecordAddress
+
+    def generic_resolve(self, address: Any, name: str) -> Any:
+        fields = address.record.fields
+        return address.record.types[fields.index(name)] if name in fields else None
+
+
+@lower_getattr_generic(RecordAddress)
+def _load_field(context: Any, builder: Any, address_type: Any, address: Any, name: str) -> Any:
+    index = address_type.record.fields.index(name)
+    value = builder.load(cgutils.gep_inbounds(builder, address, 0, index))
+    return _borrowed(context, builder, address_type.record.types[index], value)
+
+
+def _borrowed(context: Any, builder: Any, field: Any, value: Any) -> Any:
+    """Tell the compiler that nothing in the value is reference counted, so that it drops the counting."""
+    if isinstance(field, types.Array):
+        array = context.make_array(field)(context, builder, value)
+        array.meminfo = cgutils.get_null_value(array.meminfo.type)
+        array.parent = cgutils.get_null_value(array.parent.type)
+        return array._getvalue()
+    if isinstance(field, types.BaseTuple):
+        for i, element in enumerate(field):
+            part = _borrowed(context, builder, element, builder.extract_value(value, i))
+            value = builder.insert_value(value, part, i)
+    return value
+
+
+def _words(value: Any) -> list[int]:
+    """Lay out a value as the words that compiled code keeps for it: array headers own nothing."""
+    if isinstance(value, np.ndarray):
+        return [0, 0, value.size, value.itemsize, value.ctypes.data, *value.shape, *value.strides]
+    if isinstance(value, tuple):
+        return [word for element in value for word in _words(element)]
+    if isinstance(value, (float, np.float64)):
+        return [int(np.float64(value).view(np.int64))]
+    if isinstance(value, np.uint64):
+        return [int(value.view(np.int64))]
+    if isinstance(value, (int, np.int64)) and not isinstance(value, bool):
+        return [int(value)]
+    raise TypeError(
+        f"a record holds int, float, numpy.uint64, arrays and NamedTuples of these, but {value!r} is a "
+        f"{type(value).__name__}; store it as one of them"
+    )
+
+
+def entry_point(function: Entry) -> Any:
+    """Compile a function ``entry(work, step, worker)`` for addresses of records, kept in the disk cache."""
+    return driver(function, wrapper=False)
+
+
+def bind(entry: Any, record: Any) -> BoundEntry:
+    """Compile an entry point for a record, or load it, and join the two.
+
+    Parameters
+    ----------
+    entry : dispatcher
+        What `entry_point` made.
+    record : NamedTuple
+        Its arrays are written through: they must not be replaced while the result is in use.
+
+    Returns
+    -------
+    BoundEntry
+        For `call_entry` and the launchers of `fastmaml.runtime.launch`.
+    """
+    if config.DISABLE_JIT:
+        return BoundEntry(entry, record, None)
+    record_type = typeof(record)
+    signature = (RecordAddress(record_type), types.int64, types.int64)
+    entry.compile(signature)
+    compiled = entry.overloads[signature]
+    words = np.array(_words(record), dtype=np.int64)
+    context = compiled.target_context
+    expected = context.get_abi_sizeof(context.get_value_type(record_type))
+    if words.size * WORD_BYTES != expected:
+        raise TypeError(
+            f"{type(record).__name__} takes {expected} bytes compiled, but {words.size * WORD_BYTES} here"
+        )
+    address = compiled.library.get_pointer_to_function(compiled.fndesc.llvm_cfunc_wrapper_name)
+    return BoundEntry(address, words.ctypes.data, (compiled, words, record))
+
+
+if config.DISABLE_JIT:
+
+    def call_entry(entry: Any, record: Any, step: Any, worker: Any) -> None:
+        """Call an entry point on its record."""
+        entry(record, step, worker)
+
+else:
+
+    @intrinsic
+    def call_entry(typingctx: Any, entry: Any, record: Any, step: Any, worker: Any) -> Any:
+        """Call the entry point at an address on the record at another."""
+
+        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            word, pointer = ir.IntType(64), ir.IntType(8).as_pointer()
+            function_type = ir.FunctionType(ir.VoidType(), [pointer, word, word])
+            integers = [
+                context.cast(builder, value, given, types.int64)
+                for value, given in zip(args, signature.args, strict=True)
+            ]
+            function = builder.inttoptr(integers[0], function_type.as_pointer())
+            builder.call(function, [builder.inttoptr(integers[1], pointer), *integers[2:]])
+            return context.get_dummy_value()
+
+        return types.none(entry, record, step, worker), generate

@@ -1,0 +1,79 @@
+"""The four instructions that Numba has no name for, each with its meaning in plain Python."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+from numba.core import config, types
+from numba.extending import intrinsic
+
+if config.DISABLE_JIT:
+
+    def keep_whole() -> None:
+        """Nothing to do: Python inlines nothing."""
+
+    def fetch_add(counter: np.ndarray, amount: int) -> int:
+        """Return ``counter[0]`` and add ``amount`` to it."""
+        before = int(counter[0])
+        counter[0] = before + amount
+        return before
+
+    def as_float64(bits: Any) -> Any:
+        """Read 64 bits as a float64."""
+        return np.uint64(bits).view(np.float64)
+
+    def as_float32(bits: Any) -> Any:
+        """Read 32 bits as a float32."""
+        return np.uint32(bits).view(np.float32)
+
+    def float64_bits(value: Any) -> Any:
+        """Read a float64 as 64 bits."""
+        return np.float64(value).view(np.uint64)
+
+    def float32_bits(value: Any) -> Any:
+        """Read a float32 as 32 bits."""
+        return np.float32(value).view(np.uint32)
+
+else:
+
+    @intrinsic
+    def keep_whole(typingctx: Any) -> Any:
+        """Keep the function that calls this from being inlined into its callers.
+
+        Inlined into two different loops, one dot product may be vectorised in two different ways; kept
+        whole, it is the same machine code, and so gives the same bits, wherever it is called.
+        """
+
+        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            builder.function.attributes.add("noinline")
+            return context.get_dummy_value()
+
+        return types.none(), generate
+
+    @intrinsic
+    def fetch_add(typingctx: Any, counter: Any, amount: Any) -> Any:
+        """Return ``counter[0]`` (int64 array) and add ``amount`` to it, atomically."""
+
+        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            array = context.make_array(signature.args[0])(context, builder, args[0])
+            step = context.cast(builder, args[1], signature.args[1], types.int64)
+            return builder.atomic_rmw("add", array.data, step, "seq_cst")
+
+        return types.int64(counter, amount), generate
+
+    def _bitcast(source: Any, target: Any, llvm_target: Any) -> Any:
+        def typer(typingctx: Any, value: Any) -> Any:
+            def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+                cast = context.cast(builder, args[0], signature.args[0], source)
+                return builder.bitcast(cast, llvm_target)
+
+            return target(value), generate
+
+        return typer
+
+    as_float64 = intrinsic(_bitcast(types.uint64, types.float64, ir.DoubleType()))
+    as_float32 = intrinsic(_bitcast(types.uint32, types.float32, ir.FloatType()))
+    float64_bits = intrinsic(_bitcast(types.float64, types.uint64, ir.IntType(64)))
+    float32_bits = intrinsic(_bitcast(types.float32, types.uint32, ir.IntType(32)))

@@ -1,0 +1,21 @@
+"""Sources: where tasks come from inside the kernel.
+
+The contract is in `fastmaml.sources.contract`; each other file holds one implementation.
+"""
+
+from fastmaml.sources.contract import Requirements, draw, prepare, requirements
+from fastmaml.sources.given import GivenSpec
+from fastmaml.sources.noise import NoiseSpec
+from fastmaml.sources.notebook import NotebookNoiseSpec
+from fastmaml.sources.table import TableSpec
+
+__all__ = [
+    "GivenSpec",
+    "NoiseSpec",
+    "NotebookNoiseSpec",
+    "Requirements",
+    "TableSpec",
+    "draw",
+    "prepare",
+    "requirements",
+]

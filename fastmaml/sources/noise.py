@@ -1,0 +1,99 @@
+"""The notebook's points from addressed random numbers: uniform features, and labels that ignore them.
+
+One 32-bit word a uniform: 32 random bits in float64, 24 in float32 (all that its mantissa holds). A label
+is its word's top bit. Words of a task's support (query) set: rows in order, then labels, under the purpose
+SUPPORT (QUERY).
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from fastmaml.numerics.layout import padded_width, spread_rows
+from fastmaml.numerics.philox import PURPOSE_QUERY, PURPOSE_SUPPORT, philox_words
+from fastmaml.runtime.compilation import exact
+from fastmaml.sources.contract import Requirements, draw, prepare, requirements
+
+# Multiples of 2**-32 in float64; of 2**-24 in float32, where 32 bits could round up to one.
+UNIT_64, UNIT_32 = 2.0**-32, np.float32(2.0**-24)
+TOP_BIT, DROP_8 = np.uint32(31), np.uint32(8)
+
+
+class NoiseSpec(NamedTuple):
+    """Sizes and seed of addressed noise.
+
+    Attributes
+    ----------
+    seed : int
+        Seed, 64 bits.
+    num_features, shots, queries : int
+        Width of a row, support rows and query rows a task.
+    intercept : int
+        1 to put a one behind the features, else 0.
+    """
+
+    seed: Any
+    num_features: int
+    shots: int
+    queries: int
+    intercept: int
+
+
+@requirements.register(NoiseSpec)
+def _requirements(source: Any, tasks_per_batch: int) -> Any:
+    return Requirements(
+        shots=source.shots,
+        queries=source.queries,
+        stride=padded_width(source.num_features + 1) if source.intercept else source.num_features,
+        state=0,
+        words=0,
+        scratch=max(source.shots, source.queries) * (source.num_features + 1) + 4,
+    )
+
+
+@prepare.register(NoiseSpec)
+def _prepare(source: Any, tasks_per_batch: int, epoch: int, state: Any, words_out: Any) -> Any:
+    return
+
+
+@exact
+def _point_set(
+    seed: Any, epoch: int, task: int, purpose: int, features: int, scratch: Any, X_out: Any, y_out: Any
+) -> None:
+    rows = y_out.size
+    count = rows * features
+    philox_words(seed, epoch, task, purpose, count + rows, scratch)
+    flat = X_out.reshape(-1)
+    if X_out.itemsize == 4:
+        for i in range(count):
+            flat[i] = np.float32(np.int32(scratch[i] >> DROP_8)) * UNIT_32
+    else:
+        for i in range(count):
+            flat[i] = np.float64(scratch[i]) * UNIT_64
+    for r in range(rows):
+        y_out[r] = scratch[count + r] >> TOP_BIT
+
+
+@draw.register(NoiseSpec)
+def _draw(
+    source: Any,
+    tasks_per_batch: int,
+    epoch: int,
+    task: int,
+    words: Any,
+    scratch: Any,
+    X_support_out: Any,
+    y_support_out: Any,
+    X_query_out: Any,
+    y_query_out: Any,
+) -> Any:
+    seed, features = source.seed, source.num_features
+    shots, queries = source.shots, source.queries
+    _point_set(seed, epoch, task, PURPOSE_SUPPORT, features, scratch, X_support_out, y_support_out[:shots])
+    _point_set(seed, epoch, task, PURPOSE_QUERY, features, scratch, X_query_out, y_query_out[:queries])
+    if source.intercept:
+        spread_rows(X_support_out, shots, features)
+        spread_rows(X_query_out, queries, features)
+    return queries

@@ -1,0 +1,112 @@
+"""The notebook's points: NumPy's global MT19937 stream, cut up as ``rand`` and ``choice`` would.
+
+Each epoch draws, for every task in turn, ``shots * features`` uniforms for the rows and ``shots`` more for
+the labels, then the same for the query rows of every task. ``choice([0, 1], p=[.5, .5])`` gives label 1
+where its uniform is at least 0.5. `prepare` runs the recurrence, which is sequential; `draw` tempers its
+own part, which is not.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from fastmaml.numerics.layout import padded_width, spread_rows
+from fastmaml.numerics.mt19937 import BLOCK, next_blocks, uniforms
+from fastmaml.runtime.compilation import exact
+from fastmaml.sources.contract import Requirements, draw, prepare, requirements
+
+
+class NotebookNoiseSpec(NamedTuple):
+    """Sizes of the notebook's points.
+
+    Attributes
+    ----------
+    num_features, shots, queries : int
+        Width of a row, support rows and query rows a task.
+    intercept : int
+        1 to put a one behind the features, else 0.
+    """
+
+    num_features: int
+    shots: int
+    queries: int
+    intercept: int
+
+
+STATE_WORDS = BLOCK + 1  # NumPy's key, and behind it the position of the next word in it.
+
+
+def _words_per_epoch(source: Any, tasks_per_batch: int) -> int:
+    return 2 * tasks_per_batch * (source.shots + source.queries) * (source.num_features + 1)
+
+
+@requirements.register(NotebookNoiseSpec)
+def _requirements(source: Any, tasks_per_batch: int) -> Any:
+    blocks = (_words_per_epoch(source, tasks_per_batch) + BLOCK - 1) // BLOCK + 1
+    return Requirements(
+        shots=source.shots,
+        queries=source.queries,
+        stride=padded_width(source.num_features + 1) if source.intercept else source.num_features,
+        state=STATE_WORDS,
+        words=2 + (1 + blocks) * BLOCK,
+        # Doubles of one point set, two words each, before they are cast and spread.
+        scratch=2 * max(source.shots, source.queries) * (source.num_features + 1),
+    )
+
+
+@prepare.register(NotebookNoiseSpec)
+def _prepare(source: Any, tasks_per_batch: int, epoch: int, state: Any, words_out: Any) -> Any:
+    position = np.int64(state[BLOCK])
+    count = 2 * tasks_per_batch * (source.shots + source.queries) * (source.num_features + 1)
+    blocks = max(0, (position + count + BLOCK - 1) // BLOCK - 1)
+    # The first two words tell where the epoch begins; an odd position is shifted by one word, so that
+    # the two words of a uniform can be read as one.
+    start = 2 + position % 2
+    words_out[0] = start + position
+    stream = words_out[start:]
+    for i in range(BLOCK):
+        stream[i] = state[i]
+    next_blocks(stream, blocks)
+    last = stream[blocks * BLOCK : (blocks + 1) * BLOCK]
+    for i in range(BLOCK):
+        state[i] = last[i]
+    state[BLOCK] = position + count - blocks * BLOCK
+
+
+@exact
+def _point_set(words: Any, begin: int, features: int, scratch: Any, X_out: Any, y_out: Any) -> None:
+    """Write one set of points whose words begin at ``begin``."""
+    rows = y_out.size
+    pairs = words[begin : begin + 2 * rows * (features + 1)].view(np.uint64)
+    uniforms(pairs[: rows * features], X_out.reshape(-1)[: rows * features])
+    choices = scratch[: 2 * rows].view(np.float64)
+    uniforms(pairs[rows * features :], choices)
+    for r in range(rows):
+        y_out[r] = 1 if choices[r] >= 0.5 else 0
+
+
+@draw.register(NotebookNoiseSpec)
+def _draw(
+    source: Any,
+    tasks_per_batch: int,
+    epoch: int,
+    task: int,
+    words: Any,
+    scratch: Any,
+    X_support_out: Any,
+    y_support_out: Any,
+    X_query_out: Any,
+    y_query_out: Any,
+) -> Any:
+    features, shots, queries = source.num_features, source.shots, source.queries
+    begin = np.int64(words[0])
+    support = begin + 2 * task * shots * (features + 1)
+    query = begin + 2 * (tasks_per_batch * shots + task * queries) * (features + 1)
+    _point_set(words, support, features, scratch, X_support_out, y_support_out[:shots])
+    _point_set(words, query, features, scratch, X_query_out, y_query_out[:queries])
+    if source.intercept:
+        spread_rows(X_support_out, shots, features)
+        spread_rows(X_query_out, queries, features)
+    return queries

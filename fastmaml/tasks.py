@@ -1,0 +1,537 @@
+"""TaskSet: many tasks as one table, its rows sorted by task, with offsets.
+
+Whatever a user may hand over (lists, arrays on disk, data frames) is checked and converted here, once. Code
+that reads a `TaskSet` may rely on its dtypes, its layout and its numbers being finite.
+"""
+
+import math
+import numbers
+import operator
+import warnings
+from collections.abc import Hashable, Iterator, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from itertools import pairwise
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+# Numbers checked at once for being finite: at most 2 MiB, and few enough calls. Measured on 100 million
+# float32: 32 ms, against 73 ms with blocks of 2**14.
+_BLOCK = 2**18
+
+
+@dataclass(frozen=True, init=False, repr=False, eq=False)
+class TaskSet:
+    """Many labelled tasks in one table that cannot be changed.
+
+    Usually made by `from_groups` or `from_arrays`; the constructor takes a table already sorted by task.
+
+    Parameters
+    ----------
+    X : array_like of shape (num_rows, num_features)
+        Features. float32 and float64 are kept, every other real dtype becomes float64. Not copied if it is a
+        C-contiguous float array, which may be read-only or memory-mapped: do not write to it afterwards.
+    y : array_like of shape (num_rows,) or (num_rows, 1)
+        Labels of the rows, as numbers. Becomes float64; not copied if it is a contiguous float64 array.
+    offsets : array_like of int, shape (num_tasks + 1,)
+        Task i has the rows ``offsets[i]`` up to, not including, ``offsets[i + 1]``. Copied.
+    labels : array_like of shape (num_tasks,), optional
+        The tasks' names, all different. Default: 0, 1, ..., num_tasks - 1. Copied.
+
+    Attributes
+    ----------
+    X : ndarray of shape (num_rows, num_features), float32 or float64, C-contiguous, read-only
+    y : ndarray of shape (num_rows,), float64, C-contiguous, read-only
+    offsets : ndarray of shape (num_tasks + 1,), int64, read-only
+    labels : ndarray of shape (num_tasks,), read-only
+
+    Raises
+    ------
+    TypeError
+        If X or y holds something that is not a real number, or offsets something that is not an integer.
+    ValueError
+        If shapes or lengths disagree, a number is NaN or infinite, a label is missing or repeated, or a task
+        is empty.
+    """
+
+    X: NDArray[Any]
+    y: NDArray[np.float64]
+    offsets: NDArray[np.int64]
+    labels: NDArray[Any]
+
+    def __init__(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        offsets: ArrayLike,
+        labels: ArrayLike | Sequence[Hashable] | None = None,
+    ) -> None:
+        features, targets = _shaped(X, y, 2)
+        bounds = np.asarray(offsets)
+        if bounds.ndim != 1 or bounds.dtype.kind not in "iu":
+            raise TypeError(f"offsets must be 1-D integers, got shape {bounds.shape}, dtype {bounds.dtype}")
+        bounds = bounds.astype(np.int64)
+        if not len(bounds) or bounds[0] != 0 or bounds[-1] != len(features) or np.any(np.diff(bounds) < 1):
+            raise ValueError(f"offsets must rise from 0 to {len(features)}, the rows of X, without repeats")
+        names = np.arange(len(bounds) - 1) if labels is None else _label_vector("labels", labels).copy()
+        if len(names) != len(bounds) - 1:
+            raise ValueError(f"labels has {len(names)} entries but offsets describes {len(bounds) - 1} tasks")
+        if len(_group("labels", names)[2]) != len(names):
+            raise ValueError("labels must differ; TaskSet.from_groups collects the rows of equal labels")
+        self._set(_floats("X", features), _floats("y", targets), bounds, names)
+
+    @classmethod
+    def from_groups(cls, X: ArrayLike, y: ArrayLike, groups: ArrayLike | Sequence[Hashable]) -> Self:
+        """Make one task of every group of rows; rows in any order, groups of any size.
+
+        Tasks are sorted by label, or in order of first appearance where labels have no order (``[1, "a"]``).
+        Rows of one task keep their order. Arguments are matched by position; a data frame's index is ignored.
+
+        Parameters
+        ----------
+        X : array_like or DataFrame of shape (num_rows, num_features)
+            Features. Not copied if C-contiguous float32 or float64 and already sorted by group.
+        y : array_like or Series of shape (num_rows,) or (num_rows, 1)
+            Labels of the rows, as numbers.
+        groups : array_like, Series or sequence of hashables, of length num_rows
+            The task of each row: ints, strings, dates, tuples, ...
+
+        Returns
+        -------
+        TaskSet
+
+        Raises
+        ------
+        TypeError
+            If X or y holds something that is not a real number, or a group label is not hashable.
+        ValueError
+            If shapes or lengths disagree, a number is NaN or infinite, or a group label is missing.
+
+        Examples
+        --------
+        >>> TaskSet.from_groups([[1.0], [2.0], [3.0]], [0, 1, 0], ["ann", "bob", "ann"])
+        TaskSet(num_tasks=2, num_rows=3, num_features=1, rows per task 1 to 2)
+        """
+        features, targets = _shaped(X, y, 2)
+        group_of_row = _label_vector("groups", groups)
+        if len(group_of_row) != len(features):
+            given, needed = len(group_of_row), len(features)
+            raise ValueError(f"groups has {given} rows but X has {needed}; give one group label per row of X")
+        table, target = _floats("X", features), _floats("y", targets)
+        order, offsets, labels = _group("groups", group_of_row)
+        if order is not None:
+            table, target = _take(table, order), _take(target, order)
+        return cls._build(table, target, offsets, labels)
+
+    @classmethod
+    def from_arrays(cls, X: ArrayLike, y: ArrayLike) -> Self:
+        """Make tasks of equal size from stacked arrays; their labels are 0, 1, ..., num_tasks - 1.
+
+        Parameters
+        ----------
+        X : array_like of shape (num_tasks, rows, num_features)
+            Features. Not copied if C-contiguous float32 or float64.
+        y : array_like of shape (num_tasks, rows) or (num_tasks, rows, 1)
+            Labels of the rows, as numbers.
+
+        Returns
+        -------
+        TaskSet
+
+        Raises
+        ------
+        TypeError
+            If X or y holds something that is not a real number.
+        ValueError
+            If shapes disagree, or a number is NaN or infinite.
+        """
+        features, targets = _shaped(X, y, 3)
+        num_tasks, rows, num_features = features.shape
+        table, target = _floats("X", features).reshape(-1, num_features), _floats("y", targets).reshape(-1)
+        return cls._build(table, target, np.arange(num_tasks + 1) * rows, np.arange(num_tasks))
+
+    def split(self, test_size: float = 0.3, random_state: int | None = None) -> tuple[Self, Self]:
+        """Split at random, by task and never through one.
+
+        Parameters
+        ----------
+        test_size : float or int, default=0.3
+            A float between 0 and 1 is the share of the tasks that go to the test set, rounded up to whole
+            tasks; an int is their number.
+        random_state : int or None, default=None
+            Seed: the same seed gives the same split. None draws a new one from the operating system.
+
+        Returns
+        -------
+        train, test : TaskSet
+            Both keep the order of the tasks.
+
+        Raises
+        ------
+        TypeError
+            If test_size is not a number, or random_state neither an int nor None.
+        ValueError
+            If test_size is out of range or leaves one side without a task, or random_state is negative.
+        """
+        if isinstance(test_size, bool | np.bool_) or not isinstance(test_size, numbers.Real):
+            raise TypeError(f"test_size must be a fraction or a number of tasks, got {test_size!r}")
+        if isinstance(test_size, numbers.Integral):
+            num_test = int(test_size)
+        elif 0 < test_size < 1:
+            # Rounded first, since 0.07 * 100 is 7.000000000000001, which must not become 8.
+            num_test = math.ceil(round(float(test_size) * len(self), 9))
+        else:
+            raise ValueError(f"test_size must be a fraction between 0 and 1 or an int, got {test_size!r}")
+        if not 1 <= num_test <= len(self) - 1:
+            raise ValueError(
+                f"test_size={test_size!r} asks for {num_test} test tasks, but there are {len(self)} tasks "
+                "and both sides need at least one"
+            )
+        seed = None if random_state is None else _integer("random_state", random_state, 0)
+        shuffled = np.random.default_rng(seed).permutation(len(self))
+        return self.subset(np.sort(shuffled[num_test:])), self.subset(np.sort(shuffled[:num_test]))
+
+    def filter(self, min_rows: int) -> Self:
+        """Keep the tasks with at least `min_rows` rows; a UserWarning counts the dropped ones, if any.
+
+        Parameters
+        ----------
+        min_rows : int
+            The least number of rows a task needs to stay, at least 1.
+
+        Returns
+        -------
+        TaskSet
+            The tasks that stay, in their order.
+
+        Raises
+        ------
+        TypeError
+            If min_rows is not an integer.
+        ValueError
+            If min_rows is less than 1, or no task would be left.
+        """
+        least = _integer("min_rows", min_rows, 1)
+        kept = np.flatnonzero(self.rows >= least)
+        dropped = len(self) - len(kept)
+        if not len(kept):
+            most = self.rows.max()
+            raise ValueError(f"none of the {dropped} tasks has {least} rows; give min_rows of at most {most}")
+        if dropped:
+            message = f"dropped {dropped} of {len(self)} tasks with fewer than {least} rows"
+            warnings.warn(message, UserWarning, stacklevel=2)
+        return self.subset(kept)
+
+    def subset(self, indices: slice | ArrayLike) -> Self:
+        """Choose tasks by position.
+
+        Parameters
+        ----------
+        indices : slice, array_like of int, or array_like of bool with shape (num_tasks,)
+            Positions of the tasks, negative ones counted from the end, none twice; or a mask.
+
+        Returns
+        -------
+        TaskSet
+            The chosen tasks, in the order given; an ascending run of neighbours shares memory with this set.
+
+        Raises
+        ------
+        TypeError
+            If indices are neither integers nor booleans.
+        IndexError
+            If a position is out of range, or a mask has another length.
+        ValueError
+            If indices are not one-dimensional, choose no task, or choose one twice.
+        """
+        every = np.arange(len(self))
+        given = every[indices] if isinstance(indices, slice) else np.asarray(indices)
+        if given.ndim != 1:
+            raise ValueError(f"indices must be 1-D or a slice, got shape {given.shape}; one task is tasks[i]")
+        if given.size and given.dtype.kind not in "iub":
+            raise TypeError(f"indices must be integers or booleans, got dtype {given.dtype}")
+        if given.dtype.kind == "b" and len(given) != len(self):
+            raise IndexError(f"the mask has {len(given)} entries; give one for each of the {len(self)} tasks")
+        if given.dtype.kind in "iu" and np.any((given < -len(self)) | (given >= len(self))):
+            raise IndexError(f"indices must lie from {-len(self)} to {len(self) - 1} for {len(self)} tasks")
+        chosen = every[given] if given.size else every[:0]
+        if not len(chosen):
+            raise ValueError(f"indices choose none of the {len(self)} tasks; a TaskSet holds at least one")
+        # A task held twice could later be split from itself, and its rows leak into the test set.
+        if len(np.unique(chosen)) != len(chosen):
+            raise ValueError("indices choose a task more than once; give each task at most once")
+        rows, starts = self.rows[chosen], self.offsets[chosen]
+        offsets = np.concatenate(([0], np.cumsum(rows)))
+        if np.all(np.diff(chosen) == 1):
+            run = slice(starts[0], starts[0] + offsets[-1])
+            return self._build(self.X[run], self.y[run], offsets, self.labels[chosen])
+        order = np.arange(offsets[-1]) + np.repeat(starts - offsets[:-1], rows)
+        return self._build(_take(self.X, order), _take(self.y, order), offsets, self.labels[chosen])
+
+    @property
+    def rows(self) -> NDArray[np.int64]:
+        """Rows per task: int64, shape (num_tasks,), read-only."""
+        return _read_only(np.diff(self.offsets))
+
+    @property
+    def num_tasks(self) -> int:
+        """Number of tasks, also ``len(tasks)``."""
+        return len(self.labels)
+
+    @property
+    def num_rows(self) -> int:
+        """Number of rows of all tasks together."""
+        return len(self.X)
+
+    @property
+    def num_features(self) -> int:
+        """Number of columns of X."""
+        return int(self.X.shape[1])
+
+    def __len__(self) -> int:
+        return self.num_tasks
+
+    def __getitem__(self, index: int) -> tuple[NDArray[Any], NDArray[np.float64]]:
+        try:
+            position = operator.index(index)
+        except TypeError:
+            kind = type(index).__name__
+            raise TypeError(f"tasks[i] takes one integer, got {kind}; use tasks.subset for several") from None
+        if not -len(self) <= position < len(self):
+            raise IndexError(f"there is no task {position}; the {len(self)} tasks are 0 to {len(self) - 1}")
+        position %= len(self)
+        run = slice(self.offsets[position], self.offsets[position + 1])
+        return self.X[run], self.y[run]
+
+    def __iter__(self) -> Iterator[tuple[NDArray[Any], NDArray[np.float64]]]:
+        return (self[position] for position in range(len(self)))
+
+    def __repr__(self) -> str:
+        return (
+            f"{type(self).__name__}(num_tasks={self.num_tasks}, num_rows={self.num_rows}, "
+            f"num_features={self.num_features}, rows per task {self.rows.min()} to {self.rows.max()})"
+        )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # NumPy's pickles do not keep read-only flags, and what was checked once need not be checked again.
+        return type(self)._build, (self.X, self.y, self.offsets, self.labels)
+
+    @classmethod
+    def _build(
+        cls, X: NDArray[Any], y: NDArray[np.float64], offsets: NDArray[np.int64], labels: NDArray[Any]
+    ) -> Self:
+        """Make a set of parts that are known to be right, so that no table is checked twice."""
+        tasks = cls.__new__(cls)
+        tasks._set(X, y, offsets, labels)
+        return tasks
+
+    def _set(
+        self, X: NDArray[Any], y: NDArray[np.float64], offsets: NDArray[np.int64], labels: NDArray[Any]
+    ) -> None:
+        for name, array in (("X", X), ("y", y), ("offsets", offsets), ("labels", labels)):
+            object.__setattr__(self, name, _read_only(array))
+
+
+def _shaped(X: ArrayLike, y: ArrayLike, ndim: int) -> tuple[NDArray[Any], NDArray[Any]]:
+    """X with `ndim` axes and y with one fewer, of any dtype yet, their shapes checked."""
+    wanted, other = {
+        2: ("(num_rows, num_features)", "TaskSet.from_arrays takes (num_tasks, rows, num_features)"),
+        3: ("(num_tasks, rows, num_features)", "TaskSet.from_groups takes one table and a group a row"),
+    }[ndim]
+    features, targets = _array("X", X), _array("y", y)
+    if features.ndim != ndim:
+        hint = "make one feature a column with X.reshape(-1, 1)" if features.ndim == 1 else other
+        raise ValueError(f"X must be {ndim}-D, {wanted}, got {features.ndim}-D, {features.shape}; {hint}")
+    if features.size == 0:
+        raise ValueError(f"X is empty, its shape {features.shape}; give at least one row and one feature")
+    if targets.ndim == ndim and targets.shape[-1] == 1:
+        targets = targets[..., 0]
+    if targets.ndim != ndim - 1:
+        shape = targets.shape
+        raise ValueError(f"y must be {ndim - 1}-D, one label per row of X, got {targets.ndim}-D, {shape}")
+    if ndim == 2 and len(targets) != len(features):
+        raise ValueError(f"y has {len(targets)} rows but X has {len(features)}; give one label per row of X")
+    if targets.shape != features.shape[:-1]:
+        shape = features.shape
+        raise ValueError(f"y has shape {targets.shape} but X has shape {shape}; give y of shape {shape[:-1]}")
+    return features, targets
+
+
+def _array(name: str, values: Any) -> NDArray[Any]:
+    """`values` as an array of whatever dtype; a data frame of several dtypes as one of floats."""
+    if hasattr(values, "toarray"):
+        raise TypeError(f"{name} must be dense, got a {type(values).__name__}; give {name}.toarray()")
+    values = _unmasked(values)
+    if hasattr(values, "iloc") and hasattr(values, "columns"):
+        dtypes = set(values.dtypes)
+        if len(dtypes) != 1 or getattr(dtypes.pop(), "kind", "O") not in "biuf":
+            return _frame(name, values)
+    try:
+        return np.asarray(values)
+    except ValueError as error:
+        raise ValueError(f"{name} is not one array; are its rows of different lengths? ({error})") from None
+
+
+def _unmasked(values: Any) -> Any:
+    """None for each masked entry, to be reported as missing; NumPy would show what lies below the mask."""
+    if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
+        objects = np.ma.getdata(values).astype(object)
+        objects[np.ma.getmaskarray(values)] = None
+        return objects
+    return values
+
+
+def _frame(name: str, frame: Any) -> NDArray[Any]:
+    """Convert column by column: all at once would give Python objects, and not name a bad column."""
+    columns, bad = [], []
+    for position, label in enumerate(frame.columns):
+        column = np.asarray(frame.iloc[:, position])
+        try:
+            columns.append(_numbers(name, column))
+        except TypeError:
+            bad.append(repr(label))
+    if bad:
+        raise TypeError(f"{name} has columns that are not numeric: {', '.join(bad)}; encode or drop them")
+    return np.stack(columns, axis=1) if columns else np.empty(frame.shape)
+
+
+def _numbers(name: str, array: NDArray[Any]) -> NDArray[Any]:
+    """Return contiguous, aligned float32 or float64 of native byte order; missing objects as NaN."""
+    if array.dtype.kind == "O":
+        flat = [_number(name, array.shape, position, value) for position, value in enumerate(array.flat)]
+        array = np.array(flat, dtype=np.float64).reshape(array.shape)
+    if array.dtype.kind == "c":
+        raise TypeError(f"{name} must hold real numbers, got {array.dtype}; give two real columns")
+    if array.dtype.kind not in "biuf":
+        raise TypeError(f"{name} must hold numbers, got dtype {array.dtype}; encode text or dates")
+    keep = name == "X" and array.dtype.kind == "f" and array.dtype.itemsize == 4
+    # A number too large for float64 becomes infinite, which the next check reports.
+    with np.errstate(over="ignore"):
+        return np.require(array, np.float32 if keep else np.float64, ["C", "A"])
+
+
+def _number(name: str, shape: tuple[int, ...], position: int, value: Any) -> float:
+    if _is_missing(value):
+        return math.nan
+    if not isinstance(value, numbers.Real | Decimal | np.bool_):
+        place = _place(name, shape, position)
+        raise TypeError(f"{name} must hold numbers, got {value!r} at {place}; encode it as a number")
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf
+
+
+def _floats(name: str, array: NDArray[Any]) -> NDArray[Any]:
+    """Convert, and check in blocks that every number is finite: no second table of booleans is made."""
+    table = _numbers(name, array)
+    flat = table.reshape(-1)
+    for start in range(0, flat.size, _BLOCK):
+        finite = np.isfinite(flat[start : start + _BLOCK])
+        if not finite.all():
+            position = start + int(finite.argmin())
+            place = _place(name, table.shape, position)
+            raise ValueError(f"{name} holds {flat[position]} at {place}; remove or fill such entries first")
+    return table
+
+
+def _place(name: str, shape: tuple[int, ...], position: int) -> str:
+    """Name a position, `row 3, column 1`; positions in y have no column."""
+    axes = ("task", "row", "column") if name == "X" else ("task", "row")
+    indices = np.unravel_index(position, shape)
+    return ", ".join(f"{axis} {index}" for axis, index in zip(axes[-len(shape) :], indices, strict=True))
+
+
+def _label_vector(name: str, values: Any) -> NDArray[Any]:
+    """Labels as a 1-D array in which different labels stay different."""
+    if isinstance(values, list | tuple):
+        return _label_array(list(values))
+    array = np.asarray(_unmasked(values))
+    if array.ndim == 2 and array.shape[1] == 1:
+        array = array[:, 0]
+    if array.ndim != 1:
+        raise ValueError(f"{name} must be 1-D, got shape {array.shape}; give a tuple a row to join columns")
+    return array.astype(array.dtype.newbyteorder("="), copy=False)
+
+
+def _label_array(labels: list[Any]) -> NDArray[Any]:
+    """Typed where that is faithful; NumPy alone would make `[1, "1"]` equal and a tuple a row."""
+    if len(set(map(type, labels))) == 1 and isinstance(labels[0], int | float | str | bytes | np.generic):
+        array = np.asarray(labels)
+        if isinstance(labels[0], np.generic) or array.tolist() == labels:
+            return array
+    return np.fromiter(labels, dtype=object, count=len(labels))
+
+
+def _group(
+    name: str, labels: NDArray[Any]
+) -> tuple[NDArray[np.int64] | None, NDArray[np.int64], NDArray[Any]]:
+    """Find the stable order that sorts rows by label (None if sorted), offsets, and each label once."""
+    if labels.dtype.kind in "biufmM":
+        missing, codes, unique = np.isnan(labels), labels, None
+    else:
+        codes, unique = _codes(name, labels)
+        missing = np.array([_is_missing(label) for label in unique])[codes]
+    if missing.any():
+        row = int(missing.argmax())
+        raise ValueError(f"{name} has a missing label ({labels[row]}) at row {row}; fill it or drop the row")
+    order = None
+    if not np.all(codes[1:] >= codes[:-1]):
+        order = np.argsort(codes, kind="stable")
+        codes = codes[order]
+    starts = np.flatnonzero(np.concatenate(([True], codes[1:] != codes[:-1])))
+    offsets = np.append(starts, len(codes)).astype(np.int64)
+    return order, offsets, codes[starts] if unique is None else _label_array(unique)
+
+
+def _codes(name: str, labels: NDArray[Any]) -> tuple[NDArray[np.int64], list[Any]]:
+    """Return numbers of the labels in sorted order, or by first appearance where they cannot be compared."""
+    index: dict[Any, int] = {}
+    try:
+        found = [index.setdefault(label, len(index)) for label in labels.tolist()]
+    except TypeError as error:
+        raise TypeError(f"{name} must hold hashable labels, ints, strings or tuples: {error}") from None
+    codes = np.array(found, dtype=np.int64)
+    unique = list(index)
+    try:
+        ranked = sorted(range(len(unique)), key=unique.__getitem__)
+        # Frozensets sort without an error, but into an order that depends on how they came.
+        comparable = all(unique[low] < unique[high] for low, high in pairwise(ranked))
+    except TypeError:
+        comparable = False
+    if not comparable:
+        return codes, unique
+    rank = np.empty(len(unique), dtype=np.int64)
+    rank[ranked] = np.arange(len(unique))
+    return rank[codes], [unique[position] for position in ranked]
+
+
+def _is_missing(value: Any) -> bool:
+    """None, or what differs from itself (NaN, NaT), or refuses to say so with a TypeError (pandas' NA)."""
+    try:
+        return value is None or bool(operator.ne(value, value))
+    except TypeError:
+        return True
+    except ValueError:  # An array: not missing, and not a label or a number either.
+        return False
+
+
+def _integer(name: str, value: Any, least: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral):
+        raise TypeError(f"{name} must be an integer, got {value!r}")
+    if value < least:
+        raise ValueError(f"{name} must be at least {least}, got {value!r}")
+    return int(value)
+
+
+def _take(array: NDArray[Any], order: NDArray[np.intp]) -> NDArray[Any]:
+    # "clip" clips nothing here but spares a check: 150 ms, not 210, for 2 million rows of 50 float32.
+    return np.take(array, order, axis=0, mode="clip")
+
+
+def _read_only(array: NDArray[Any]) -> NDArray[Any]:
+    view = array.view()
+    view.flags.writeable = False
+    return view

@@ -1,0 +1,224 @@
+"""Training in slices: Python is never away for long, and nothing is lost when it is interrupted.
+
+A call of the compiled loop is a slice of about 50 ms: a range of epochs or, where one epoch is longer, a
+range of its chunks. Between slices Ctrl-C is heard and the caller sees how far things are. How a run is
+sliced never changes its result.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from fastmaml.algorithms import inner_steps
+from fastmaml.kernels import num_regions, region_entry
+from fastmaml.runtime.entry import bind
+from fastmaml.runtime.launch import launch
+from fastmaml.runtime.threads import resolve_threads
+from fastmaml.sources import requirements
+from fastmaml.work import (
+    EPOCHS_DONE,
+    FIRST_CHUNK,
+    FIRST_EPOCH,
+    LAST_CHUNK,
+    LAST_SUPPORT_LOSS,
+    LOSS_EPOCH,
+    NUM_EPOCHS,
+    QUERY_LOSS,
+    RUNNING,
+    STOP,
+    STOP_EPOCH,
+    Work,
+    allocate,
+)
+
+SLICE_SECONDS = 0.05
+# A slice is at most this many times as long as the one before: the first is one epoch, of unknown cost.
+SLICE_GROWTH = 16
+
+# All below in multiply-adds, of which a core does between one and eight in a nanosecond. A run shorter than
+# this (about a tenth of a second) is not worth the launcher's compilation and the other cores.
+WORTH_THREADS = 2e8
+# An epoch shorter than this (about 30 us) is not worth sharing out: a launch and the wait for the last
+# worker cost a few microseconds. Its tasks are drawn ahead instead, in blocks of about as much work.
+WORTH_SHARING = 2e5
+
+
+class Losses(NamedTuple):
+    """Losses of one epoch.
+
+    Attributes
+    ----------
+    epoch : int
+        The epoch's address.
+    last_support : float
+        The last task's mean support loss before its first step: what the notebook prints.
+    mean_query : float
+        The mean over the tasks of the mean query loss after adapting.
+    """
+
+    epoch: int
+    last_support: float
+    mean_query: float
+
+
+class NotFiniteError(FloatingPointError):
+    """Parameters turned infinite or NaN in epoch ``epoch``; the state before it was kept."""
+
+    def __init__(self, epoch: int) -> None:
+        self.epoch = epoch
+        super().__init__(f"the parameters turned infinite or NaN in epoch {epoch}")
+
+
+class Training:
+    """A run of the engine that can be continued, sliced and interrupted.
+
+    Parameters
+    ----------
+    model, algorithm, source, optimizer : NamedTuple
+        The specs of the four parts.
+    tasks_per_batch : int
+        Tasks an epoch.
+    gradient_scale : float
+        What the sum of an epoch's task gradients is multiplied by: 1 / tasks_per_batch for their mean.
+    theta : ndarray of shape (width,)
+        Initial parameters, padded (`fastmaml.numerics.layout`); their dtype is the run's.
+    n_jobs : int or None
+        Threads; None for all.
+    epochs : int
+        About how many epochs will be run, from which it is judged whether threads are worth while.
+    source_state : ndarray of uint32, optional
+        The source's state at the first epoch.
+    slice_seconds : float, default=SLICE_SECONDS
+        How long Python is away at a time, about.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        algorithm: Any,
+        source: Any,
+        optimizer: Any,
+        *,
+        tasks_per_batch: int,
+        gradient_scale: float,
+        theta: np.ndarray,
+        n_jobs: int | None,
+        epochs: int,
+        source_state: np.ndarray | None = None,
+        slice_seconds: float = SLICE_SECONDS,
+    ) -> None:
+        needs = requirements(source, tasks_per_batch)
+        rows = 2 * needs.shots * inner_steps(algorithm) + 2 * needs.queries
+        cost = tasks_per_batch * rows * theta.size
+        workers = resolve_threads(n_jobs) if cost * epochs > WORTH_THREADS else 1
+        ahead = max(1, int(WORTH_SHARING / 2 / cost)) if workers > 1 and cost < WORTH_SHARING else 0
+        self.work: Work = allocate(
+            model,
+            algorithm,
+            source,
+            optimizer,
+            tasks_per_batch=tasks_per_batch,
+            gradient_scale=gradient_scale,
+            num_workers=workers,
+            ahead=ahead,
+            theta=theta,
+        )
+        if source_state is not None:
+            self.work.source_state[:] = source_state
+        self._slice_seconds = slice_seconds
+        self._epoch_seconds = slice_seconds
+        # Where the last slice began: with the source's state there, every epoch of it can be prepared again.
+        self.replay_epoch = 0
+        self.replay_state = self.work.source_state.copy()
+        self._bound = bind(region_entry, self.work)
+
+    @property
+    def epochs_done(self) -> int:
+        """The address of the next epoch."""
+        return int(self.work.status[EPOCHS_DONE])
+
+    def run(self, first_epoch: int, num_epochs: int, log_every: int) -> Iterator[Losses | None]:
+        """Run epochs, slice by slice.
+
+        Parameters
+        ----------
+        first_epoch : int
+            Address of the first epoch.
+        num_epochs : int
+            How many.
+        log_every : int
+            Losses are computed in the first epoch, in every ``log_every``-th after it and in the last.
+
+        Yields
+        ------
+        Losses or None
+            After each slice; the losses if an epoch with losses was in it.
+
+        Raises
+        ------
+        NotFiniteError
+            If an outer step leaves the parameters infinite or NaN.
+        """
+        self.work.status[:] = (RUNNING, 0, first_epoch)
+        end = first_epoch + num_epochs
+        slice_length = 1
+        epoch = first_epoch
+        while epoch < end:
+            since_log = (epoch - first_epoch) % log_every
+            wanted = since_log == 0 or epoch == end - 1
+            # A slice ends before the next epoch with losses, so that it holds at most one, its first.
+            stop = min(epoch + log_every - since_log, end - 1 if epoch < end - 1 else end)
+            if self._epoch_seconds > 2 * self._slice_seconds and epoch > first_epoch and self.work.ahead == 0:
+                yield from self._run_in_parts(epoch, wanted)
+                stop = epoch + 1
+            else:
+                stop = min(stop, epoch + slice_length)
+                begin = time.perf_counter()
+                self._call(epoch, stop - epoch, 0, self.work.num_chunks, epoch if wanted else -1)
+                seconds = max(time.perf_counter() - begin, 1e-7)
+                self._epoch_seconds = seconds / (stop - epoch)
+                slice_length = int(
+                    min(slice_length * SLICE_GROWTH, max(1.0, self._slice_seconds / self._epoch_seconds))
+                )
+            yield self._losses(epoch) if wanted else None
+            epoch = stop
+
+    def _run_in_parts(self, epoch: int, wanted: bool) -> Iterator[None]:
+        """Run one long epoch, a range of its chunks at a time; abandoned in between, it leaves no trace."""
+        chunks = self.work.num_chunks
+        part = max(self.work.num_workers, int(chunks * self._slice_seconds / self._epoch_seconds))
+        state = self.work.source_state.copy()
+        try:
+            for first in range(0, chunks, part):
+                last = min(first + part, chunks)
+                self._call(epoch, 1, first, last, epoch if wanted else -1)
+                if last < chunks:
+                    yield None
+        finally:
+            if self.work.status[STOP] == RUNNING and self.epochs_done == epoch:
+                self.work.source_state[:] = state
+
+    def _call(
+        self, first_epoch: int, num_epochs: int, first_chunk: int, last_chunk: int, loss_epoch: int
+    ) -> None:
+        work = self.work
+        if first_chunk == 0:
+            self.replay_epoch, self.replay_state = first_epoch, work.source_state.copy()
+        call = work.call
+        call[FIRST_EPOCH], call[NUM_EPOCHS], call[LOSS_EPOCH] = first_epoch, num_epochs, loss_epoch
+        call[FIRST_CHUNK], call[LAST_CHUNK] = first_chunk, last_chunk
+        launch(self._bound, num_regions(work), work.num_workers, work.counter, work.status)
+        if work.status[STOP] != RUNNING:
+            raise NotFiniteError(int(work.status[STOP_EPOCH]))
+
+    def _losses(self, epoch: int) -> Losses:
+        losses = self.work.losses
+        return Losses(
+            epoch,
+            float(losses[-1, LAST_SUPPORT_LOSS]),
+            float(losses[:, QUERY_LOSS].sum()) / self.work.tasks_per_batch,
+        )

@@ -1,0 +1,139 @@
+"""Checks of what a user hands over, made once, before any work.
+
+Every message says what was expected, what came and what to do.
+"""
+
+from __future__ import annotations
+
+import math
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+
+DTYPES = ("float32", "float64")
+SEED_LIMIT = 2**64
+
+
+def check_count(name: str, value: Any, minimum: int = 1) -> int:
+    """Return a whole number of at least ``minimum``."""
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, Integral):
+        raise TypeError(
+            f"{name} is {value!r} ({type(value).__name__}); give a whole number, at least {minimum}"
+        )
+    if value < minimum:
+        raise ValueError(f"{name} is {value}; give a whole number, at least {minimum}")
+    return int(value)
+
+
+def check_rate(name: str, value: Any) -> float:
+    """Return a finite rate that is not negative."""
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, Real):
+        raise TypeError(f"{name} is {value!r} ({type(value).__name__}); give a number, 0 or larger")
+    if not math.isfinite(value) or value < 0:
+        raise ValueError(f"{name} is {value}; give a finite number, 0 or larger")
+    return float(value)
+
+
+def check_flag(name: str, value: Any) -> bool:
+    """Return a truth value."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{name} is {value!r} ({type(value).__name__}); give True or False")
+    return bool(value)
+
+
+def check_choice(name: str, value: Any, choices: tuple[Any, ...]) -> Any:
+    """Return one of a few allowed values."""
+    if not any(type(value) is type(choice) and value == choice for choice in choices):
+        raise ValueError(f"{name} is {value!r}; give one of {', '.join(map(repr, choices))}")
+    return value
+
+
+def check_dtype(value: Any) -> np.dtype[Any]:
+    """Return float32 or float64."""
+    try:
+        dtype = np.dtype(value)
+    except TypeError:
+        dtype = None
+    if dtype is None or dtype.name not in DTYPES or not dtype.isnative:
+        raise ValueError(f"dtype is {value!r}; give 'float32' or 'float64'")
+    return dtype
+
+
+def check_seed(value: Any) -> int:
+    """Return a seed of 64 bits."""
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, Integral):
+        raise TypeError(f"random_state is {value!r} ({type(value).__name__}); give a whole number or None")
+    seed = int(value)
+    if not 0 <= seed < SEED_LIMIT:
+        raise ValueError(f"random_state is {seed}; give a whole number from 0 to 2**64 - 1")
+    return seed
+
+
+def check_n_jobs(value: Any) -> int | None:
+    """Return None, -1 or a number of threads."""
+    if value is None:
+        return None
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, Integral):
+        raise TypeError(
+            f"n_jobs is {value!r} ({type(value).__name__}); give a whole number, at least 1, or None for all"
+        )
+    if value != -1 and value < 1:
+        raise ValueError(f"n_jobs is {value}; give a whole number, at least 1, or None (or -1) for all cores")
+    return int(value)
+
+
+def check_finite(name: str, values: np.ndarray) -> None:
+    """Raise if a matrix or vector holds NaN or infinity, naming the place."""
+    bad = np.argwhere(~np.isfinite(values))
+    if bad.size:
+        place = f"row {bad[0][0]}" + (f", column {bad[0][1]}" if values.ndim > 1 else "")
+        raise ValueError(
+            f"{name} holds {values[tuple(bad[0])]} at {place}; every entry must be finite: "
+            "fill it in or drop the row"
+        )
+
+
+def check_matrix(name: str, values: Any, columns: int) -> np.ndarray:
+    """Return a finite float64 matrix of shape (rows, columns)."""
+    matrix = _as_numbers(name, values)
+    if matrix.ndim != 2 or matrix.shape[1] != columns:
+        raise ValueError(
+            f"{name} has shape {matrix.shape}; expected (rows, {columns}), one column for each feature"
+        )
+    check_finite(name, matrix)
+    return matrix
+
+
+def check_labels(name: str, values: Any, rows: int | None = None) -> np.ndarray:
+    """Return labels 0 and 1 as a float64 vector, from (rows,) or (rows, 1)."""
+    labels = _as_numbers(name, values)
+    if labels.ndim == 2 and labels.shape[1] == 1:
+        labels = labels[:, 0]
+    if labels.ndim != 1:
+        raise ValueError(f"{name} has shape {labels.shape}; expected (rows,) or (rows, 1)")
+    if rows is not None and labels.size != rows:
+        raise ValueError(
+            f"{name} has {labels.size} labels but there are {rows} rows; give one label for each row"
+        )
+    check_binary(name, labels)
+    return labels
+
+
+def check_binary(name: str, labels: np.ndarray) -> None:
+    """Raise unless every label is 0 or 1."""
+    wrong = np.flatnonzero((labels != 0) & (labels != 1))
+    if wrong.size:
+        raise ValueError(f"{name} holds {labels[wrong[0]]:g} at row {wrong[0]}; labels must be 0 or 1")
+
+
+def _as_numbers(name: str, values: Any) -> np.ndarray:
+    try:
+        array = np.asarray(values)
+        if array.dtype.kind not in "biuf" and not (array.dtype.kind == "O" and array.size):
+            raise TypeError
+        return np.asarray(array, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise TypeError(
+            f"{name} cannot be read as an array of numbers; encode text as numbers first"
+        ) from None

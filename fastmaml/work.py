@@ -1,0 +1,175 @@
+"""The working set of a run: the four parts, its numbers, and all the memory that the loop writes."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from fastmaml.algorithms import inner_steps
+from fastmaml.models import saved_size
+from fastmaml.numerics.layout import buffer_rows
+from fastmaml.optimizers import state_size
+from fastmaml.sources import requirements
+
+# What a chunk reports beside its sum: the support loss of its last task before the first step, and the sum
+# of its tasks' query losses.
+LAST_SUPPORT_LOSS, QUERY_LOSS, NUM_LOSSES = 0, 1, 2
+
+RUNNING, NOT_FINITE = 0, 1
+
+# Numbers that change from call to call, in ``Work.call``: the epochs of this call; its chunks, all of them
+# unless it is a part of one epoch; and the epoch whose losses are wanted, or -1.
+FIRST_EPOCH, NUM_EPOCHS, FIRST_CHUNK, LAST_CHUNK, LOSS_EPOCH, NUM_CALL = 0, 1, 2, 3, 4, 5
+
+# What the loop reports, in ``Work.status``: RUNNING or why it stopped, the epoch that it stopped at, and
+# how many epochs have been finished since epoch 0.
+STOP, STOP_EPOCH, EPOCHS_DONE, NUM_STATUS = 0, 1, 2, 3
+
+# The most chunks that an epoch is cut into: enough for as many threads, few enough that adding up their
+# rows costs nothing.
+MAX_CHUNKS = 128
+
+
+class Work(NamedTuple):
+    """What `fastmaml.kernels.run_region` works on. Every size below is an int, every array C-contiguous.
+
+    Attributes
+    ----------
+    model, algorithm, source, optimizer : NamedTuple
+        The specs of the four parts.
+    tasks_per_batch, num_chunks, num_workers : int
+        Tasks an epoch, chunks that they are cut into, workers of a parallel region.
+    ahead : int
+        Epochs a block where tasks are drawn ahead; 0 where workers share the chunks of one epoch.
+    gradient_scale : float
+        What the sum of the tasks' gradients is multiplied by.
+    call : ndarray of shape (NUM_CALL,) of int64
+        The numbers of one call.
+    theta, theta_previous, gradient : ndarray of shape (width,)
+        Parameters, those before the last step, the last meta-gradient.
+    optimizer_state : ndarray
+        The optimizer's.
+    sums : ndarray of shape (num_chunks, width)
+        A row for each chunk.
+    losses : ndarray of shape (num_chunks, NUM_LOSSES) of float64
+        A chunk's losses.
+    counter : ndarray of shape (1,) of int64
+        The next piece of work in a parallel region.
+    status : ndarray of shape (NUM_STATUS,) of int64
+        What the loop reports.
+    source_state : ndarray of uint32
+        The source's.
+    words : ndarray of shape (slots, words) of uint32
+        What the source prepared, an epoch a slot.
+    X_support, y_support, X_query, y_query : ndarray of shape (drawn, rows, stride) and (drawn, rows)
+        Drawn tasks: one for each worker, or one for each task of the blocks drawn ahead.
+    queries : ndarray of shape (drawn,) of int64
+        Query rows drawn.
+    addend : ndarray of shape (workers, width)
+        The gradient of one task on its way into its chunk's row.
+    trajectory, saved, vector, product : ndarray
+        For each worker, see `fastmaml.algorithms.Scratch`.
+    scratch_words : ndarray of shape (workers, scratch) of uint32
+        For the source's random words.
+    """
+
+    model: Any
+    algorithm: Any
+    source: Any
+    optimizer: Any
+    tasks_per_batch: int
+    num_chunks: int
+    num_workers: int
+    ahead: int
+    gradient_scale: float
+    call: Any
+    theta: Any
+    theta_previous: Any
+    gradient: Any
+    optimizer_state: Any
+    sums: Any
+    losses: Any
+    counter: Any
+    status: Any
+    source_state: Any
+    words: Any
+    X_support: Any
+    y_support: Any
+    X_query: Any
+    y_query: Any
+    queries: Any
+    addend: Any
+    trajectory: Any
+    saved: Any
+    vector: Any
+    product: Any
+    scratch_words: Any
+
+
+def allocate(
+    model: Any,
+    algorithm: Any,
+    source: Any,
+    optimizer: Any,
+    *,
+    tasks_per_batch: int,
+    gradient_scale: float,
+    num_workers: int,
+    ahead: int,
+    theta: np.ndarray,
+) -> Work:
+    """Allocate the memory of a run.
+
+    Parameters
+    ----------
+    model, algorithm, source, optimizer : NamedTuple
+        The specs.
+    tasks_per_batch, num_workers, ahead, gradient_scale
+        As in `Work`.
+    theta : ndarray of shape (width,)
+        Initial parameters, padded; copied. Their dtype is the dtype of the run.
+    """
+    needs = requirements(source, tasks_per_batch)
+    dtype, width = theta.dtype, theta.size
+    steps = inner_steps(algorithm)
+    num_chunks = min(tasks_per_batch, MAX_CHUNKS)
+    drawn = max(num_workers, 2 * ahead * tasks_per_batch)
+    saved = max(saved_size(model, needs.shots), saved_size(model, needs.queries))
+
+    def zeros(*shape: int) -> np.ndarray:
+        return np.zeros(shape, dtype=dtype)
+
+    return Work(
+        model=model,
+        algorithm=algorithm,
+        source=source,
+        optimizer=optimizer,
+        tasks_per_batch=tasks_per_batch,
+        num_chunks=num_chunks,
+        num_workers=num_workers,
+        ahead=ahead,
+        gradient_scale=gradient_scale,
+        call=np.zeros(NUM_CALL, dtype=np.int64),
+        theta=theta.copy(),
+        theta_previous=theta.copy(),
+        gradient=zeros(width),
+        optimizer_state=zeros(state_size(optimizer, width)),
+        sums=zeros(num_chunks, width),
+        losses=np.zeros((num_chunks, NUM_LOSSES)),
+        counter=np.zeros(1, dtype=np.int64),
+        status=np.zeros(NUM_STATUS, dtype=np.int64),
+        source_state=np.zeros(needs.state, dtype=np.uint32),
+        words=np.zeros((max(2, 2 * ahead), needs.words), dtype=np.uint32),
+        X_support=zeros(drawn, buffer_rows(needs.shots, needs.stride, width), needs.stride),
+        y_support=zeros(drawn, needs.shots),
+        X_query=zeros(drawn, buffer_rows(needs.queries, needs.stride, width), needs.stride),
+        y_query=zeros(drawn, needs.queries),
+        queries=np.zeros(drawn, dtype=np.int64),
+        addend=zeros(num_workers, width),
+        trajectory=zeros(num_workers, steps, width),
+        saved=zeros(num_workers, steps + 1, saved),
+        vector=zeros(num_workers, width),
+        product=zeros(num_workers, width),
+        scratch_words=np.zeros((num_workers, needs.scratch), dtype=np.uint32),
+    )
