@@ -32,8 +32,8 @@ class Adaptation(NamedTuple):
     ----------
     model, algorithm, source : NamedTuple
         The specs.
-    tasks_per_batch, first_epoch, epoch, steps : int
-        Tasks of the epoch; where ``source_state`` stands; the epoch; inner steps.
+    tasks_per_batch, first_epoch, epoch, shots, steps : int
+        Tasks of the epoch; where ``source_state`` stands; the epoch; support rows; inner steps.
     theta : ndarray of shape (width,)
         The initialisation.
     source_state, words : ndarray of uint32
@@ -60,6 +60,7 @@ class Adaptation(NamedTuple):
     tasks_per_batch: int
     first_epoch: int
     epoch: int
+    shots: int
     steps: int
     theta: Any
     source_state: Any
@@ -102,7 +103,17 @@ def adapt_task(work: Any, task: int, worker: int) -> None:
         y_query,
     )
     scratch = Scratch(trajectory, saved, product, product)
-    adapt(work.algorithm, work.model, work.theta, X_support, y_support, work.steps, scratch, trajectory)
+    adapt(
+        work.algorithm,
+        work.model,
+        work.theta,
+        X_support,
+        y_support,
+        work.shots,
+        work.steps,
+        scratch,
+        trajectory,
+    )
     work.bad_step_out[task] = NEVER
     for s in range(work.steps):
         if work.bad_step_out[task] == NEVER and not all_finite(trajectory[s]):
@@ -110,11 +121,10 @@ def adapt_task(work: Any, task: int, worker: int) -> None:
     for i in range(work.score_steps.size):
         s = work.score_steps[i]
         theta = work.theta if s == 0 else trajectory[s - 1]
-        targets = y_query[:queries]
-        loss = loss_gradient(work.model, theta, X_query, targets, True, saved[0], product)
+        loss = loss_gradient(work.model, theta, X_query, y_query, queries, True, saved[0], product)
         predict(work.model, theta, X_query, queries, predictions)
         work.losses_out[task, i] = loss
-        work.scores_out[task, i] = score(work.model, predictions, targets)
+        work.scores_out[task, i] = score(work.model, predictions, y_query, queries)
     if work.thetas_out.shape[0] > 0:
         final = work.theta if work.steps == 0 else trajectory[work.steps - 1]
         for k in range(final.size):
@@ -195,14 +205,15 @@ def adapt_epoch(
         tasks_per_batch=tasks_per_batch,
         first_epoch=epoch if first_epoch is None else first_epoch,
         epoch=epoch,
+        shots=needs.shots,
         steps=steps,
         theta=theta,
         source_state=np.zeros(needs.state, dtype=np.uint32) if source_state is None else source_state.copy(),
         words=np.zeros(needs.words, dtype=np.uint32),
         X_support=zeros(workers, buffer_rows(needs.shots, needs.stride, width), needs.stride),
-        y_support=zeros(workers, needs.shots),
+        y_support=zeros(workers, padded_rows(needs.shots)),
         X_query=zeros(workers, buffer_rows(needs.queries, needs.stride, width), needs.stride),
-        y_query=zeros(workers, needs.queries),
+        y_query=zeros(workers, padded_rows(needs.queries)),
         trajectory=zeros(workers, steps, width),
         saved=zeros(workers, 1, saved),
         product=zeros(workers, width),

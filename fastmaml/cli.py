@@ -257,8 +257,7 @@ def _train_on_table(
     needed = settings.shots + 1
     large = int(np.count_nonzero(groups.rows >= needed))
     if large < 2:
-        found = f"only {large} of {len(groups)} groups have {needed} rows, two must"
-        raise ValueError(f"{found}; lower --shots or correct --group")
+        raise ValueError(f"only {large} of {len(groups)} groups have {needed} rows, two must; lower --shots")
     parts = groups.filter(min_rows=needed).split(test_size, random_state=settings.seed)
     train_rows, test_rows = (part.X[:, 0].astype(np.int64) for part in parts)
     if len(np.unique(table.target[train_rows])) < 2:
@@ -269,28 +268,32 @@ def _train_on_table(
     typer.echo(f"tasks    {len(train):,} to train on, {len(test):,} unseen")
     typer.echo(f"rows     {train.num_rows:,} and {test.num_rows:,}, of {len(names)} features")
     typer.echo("target   0 is {!r}, 1 is {!r}".format(*table.target_values))
-    run |= {"tasks": train, "fit_intercept": True}
-    model = _trained(settings._replace(tasks_per_batch=min(settings.tasks_per_batch, len(train))), run)
-    _report(model, train, test, settings.shots, steps)
+    settings = settings._replace(tasks_per_batch=min(settings.tasks_per_batch, len(train)))
+    model = _trained(settings, run | {"tasks": train, "fit_intercept": True})
+    _report(model, train, test, steps)
 
 
-def _report(model: MAML, train: TaskSet, test: TaskSet, shots: int, steps: tuple[int, ...]) -> None:
+def _report(model: MAML, train: TaskSet, test: TaskSet, steps: tuple[int, ...]) -> None:
     """Print loss and accuracy on unseen tasks: the model's, and those of what is simpler."""
     import numpy as np
     from sklearn.linear_model import LogisticRegression
 
     pooled = LogisticRegression(max_iter=1000).fit(train.X, train.y)
-    learned = model.theta.copy()
-    starts = {"meta-learned": learned, "pooled regression": np.append(pooled.coef_, pooled.intercept_)}
-    typer.echo(f"\nunseen tasks, {shots} rows to adapt on, the others to test on (95% interval over tasks)\n")
+    pooled_theta = np.append(pooled.coef_, pooled.intercept_).reshape(model.theta.shape)
+    typer.echo(f"\nunseen tasks, {model.num_samples} rows to adapt on, the others to test (95% intervals)\n")
     typer.echo(f"{'start':<17}  steps  {'loss':<23}  accuracy")
-    for name, theta in starts.items():
-        model.theta = theta.reshape(learned.shape)
-        result = model.evaluate(test, shots=shots, steps=steps)
+    for name, theta in (("meta-learned", model.theta), ("pooled regression", pooled_theta)):
+        model.theta = theta
+        result = model.evaluate(test, steps=steps, random_state=model.seed_ or 0)
         for i, count in enumerate(result.steps):
-            loss = "{:.3f} ({:.3f} to {:.3f})".format(result.loss[i], *result.loss_interval[i])
-            accuracy = "{:.1%} ({:.1%} to {:.1%})".format(result.accuracy[i], *result.accuracy_interval[i])
+            loss = _with_interval("{:.3f}", result.loss[i], result.loss_interval[i])
+            accuracy = _with_interval("{:.1%}", result.accuracy[i], result.accuracy_interval[i])
             typer.echo(f"{name:<17}  {count:>5}  {loss:<23}  {accuracy}")
-    model.theta = learned
     share = np.mean(np.add.reduceat(test.y == (train.y.mean() > 0.5), test.offsets[:-1]) / test.rows)
     typer.echo(f"{'majority class':<51}{share:.1%}")
+
+
+def _with_interval(form: str, value: float, interval: Sequence[float]) -> str:
+    """Write a number with its interval, which a single task does not have."""
+    low, high = (form.format(bound) for bound in interval)
+    return form.format(value) + ("" if low.startswith("nan") else f" ({low} to {high})")

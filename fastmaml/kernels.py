@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 
 from fastmaml.algorithms import Scratch, task_gradient
+from fastmaml.models import num_parameters
 from fastmaml.numerics.elementary import all_finite
 from fastmaml.optimizers import update
 from fastmaml.runtime.compilation import glue, whole
@@ -78,8 +79,10 @@ def compute_task(work: Any, drawn: int, worker: int, want_loss: bool, out: Any) 
         work.theta,
         work.X_support[drawn],
         work.y_support[drawn],
+        work.shots,
         work.X_query[drawn],
-        work.y_query[drawn, : work.queries[drawn]],
+        work.y_query[drawn],
+        work.queries[drawn],
         want_loss,
         scratch,
         out,
@@ -128,6 +131,8 @@ def finish_epoch(work: Any, epoch: int) -> None:
     for k in range(width):
         gradient[k] *= scale
         previous[k] = theta[k]
+    for k in range(num_parameters(work.model), width):
+        gradient[k] = 0
     update(work.optimizer, epoch, theta, gradient, work.optimizer_state)
     if not all_finite(theta):
         for k in range(width):

@@ -8,7 +8,7 @@ import numpy as np
 
 from fastmaml.algorithms import inner_steps
 from fastmaml.models import saved_size
-from fastmaml.numerics.layout import buffer_rows
+from fastmaml.numerics.layout import buffer_rows, padded_rows
 from fastmaml.optimizers import state_size
 from fastmaml.sources import requirements
 
@@ -38,8 +38,8 @@ class Work(NamedTuple):
     ----------
     model, algorithm, source, optimizer : NamedTuple
         The specs of the four parts.
-    tasks_per_batch, num_chunks, num_workers : int
-        Tasks an epoch, chunks that they are cut into, workers of a parallel region.
+    tasks_per_batch, num_chunks, shots, num_workers : int
+        Tasks an epoch, chunks that they are cut into, support rows a task, workers of a parallel region.
     ahead : int
         Epochs a block where tasks are drawn ahead; 0 where workers share the chunks of one epoch.
     gradient_scale : float
@@ -80,6 +80,7 @@ class Work(NamedTuple):
     optimizer: Any
     tasks_per_batch: int
     num_chunks: int
+    shots: int
     num_workers: int
     ahead: int
     gradient_scale: float
@@ -147,6 +148,7 @@ def allocate(
         optimizer=optimizer,
         tasks_per_batch=tasks_per_batch,
         num_chunks=num_chunks,
+        shots=needs.shots,
         num_workers=num_workers,
         ahead=ahead,
         gradient_scale=gradient_scale,
@@ -162,9 +164,9 @@ def allocate(
         source_state=np.zeros(needs.state, dtype=np.uint32),
         words=np.zeros((max(2, 2 * ahead), needs.words), dtype=np.uint32),
         X_support=zeros(drawn, buffer_rows(needs.shots, needs.stride, width), needs.stride),
-        y_support=zeros(drawn, needs.shots),
+        y_support=zeros(drawn, padded_rows(needs.shots)),
         X_query=zeros(drawn, buffer_rows(needs.queries, needs.stride, width), needs.stride),
-        y_query=zeros(drawn, needs.queries),
+        y_query=zeros(drawn, padded_rows(needs.queries)),
         queries=np.zeros(drawn, dtype=np.int64),
         addend=zeros(num_workers, width),
         trajectory=zeros(num_workers, steps, width),

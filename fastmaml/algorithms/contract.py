@@ -41,8 +41,10 @@ def task_gradient(
     theta: Any,
     X_support: Any,
     y_support: Any,
+    shots: int,
     X_query: Any,
     y_query: Any,
+    queries: int,
     want_loss: bool,
     scratch: Any,
     gradient_out: Any,
@@ -57,14 +59,16 @@ def task_gradient(
         The initialisation; not changed.
     X_support, X_query : ndarray of shape (allocated rows, stride)
         Rows, as `fastmaml.models.loss_gradient` takes them.
-    y_support, y_query : ndarray of shape (shots,) and (queries,)
-        Targets.
+    y_support, y_query : ndarray
+        Targets, as `fastmaml.models.loss_gradient` takes them.
+    shots, queries : int
+        Support rows and query rows.
     want_loss : bool
         Whether the losses are seen.
     scratch : Scratch
         This worker's memory.
     gradient_out : ndarray of shape (width,)
-        Receives the gradient; zero from ``num_parameters`` on.
+        Receives the gradient; anything finite from ``num_parameters`` on.
 
     Returns
     -------
@@ -75,7 +79,15 @@ def task_gradient(
 
 @contract
 def adapt(
-    algorithm: Any, model: Any, theta: Any, X: Any, y: Any, steps: int, scratch: Any, theta_out: Any
+    algorithm: Any,
+    model: Any,
+    theta: Any,
+    X: Any,
+    y: Any,
+    rows: int,
+    steps: int,
+    scratch: Any,
+    theta_out: Any,
 ) -> Any:
     """Write the parameters after ``steps`` inner steps on the given rows.
 

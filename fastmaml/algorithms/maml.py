@@ -25,7 +25,8 @@ class MAMLSpec(NamedTuple):
     inner_steps : int
         Steps on the support rows, at least 1.
     inner_rates : ndarray of shape (rate_steps, width)
-        A rate for each parameter and step; steps beyond the last row use the last row.
+        A rate for each parameter and step, zero from ``num_parameters`` on, so that the padding of the
+        parameters stays zero; steps beyond the last row use the last row.
     """
 
     order: int
@@ -53,8 +54,10 @@ def _task_gradient(
     theta: Any,
     X_support: Any,
     y_support: Any,
+    shots: int,
     X_query: Any,
     y_query: Any,
+    queries: int,
     want_loss: bool,
     scratch: Any,
     gradient_out: Any,
@@ -64,12 +67,14 @@ def _task_gradient(
     current, support_loss = theta, 0.0
     for s in range(steps):
         loss = loss_gradient(
-            model, current, X_support, y_support, want_loss and s == 0, saved[s], gradient_out
+            model, current, X_support, y_support, shots, want_loss and s == 0, saved[s], gradient_out
         )
         support_loss += loss
         inner_step(rates, s, current, gradient_out, trajectory[s])
         current = trajectory[s]
-    query_loss = loss_gradient(model, current, X_query, y_query, want_loss, saved[steps], gradient_out)
+    query_loss = loss_gradient(
+        model, current, X_query, y_query, queries, want_loss, saved[steps], gradient_out
+    )
     if algorithm.order == 2:
         for back in range(steps):
             s = steps - 1 - back
@@ -77,7 +82,7 @@ def _task_gradient(
             for k in range(vector.size):
                 vector[k] = rate[k] * gradient_out[k]
             before = trajectory[s - 1] if s > 0 else theta
-            hessian_vector_product(model, before, X_support, y_support, saved[s], vector, product)
+            hessian_vector_product(model, before, X_support, y_support, shots, saved[s], vector, product)
             for k in range(vector.size):
                 gradient_out[k] -= product[k]
     return support_loss, query_loss
@@ -85,10 +90,18 @@ def _task_gradient(
 
 @adapt.register(MAMLSpec)
 def _adapt(
-    algorithm: Any, model: Any, theta: Any, X: Any, y: Any, steps: int, scratch: Any, theta_out: Any
+    algorithm: Any,
+    model: Any,
+    theta: Any,
+    X: Any,
+    y: Any,
+    rows: int,
+    steps: int,
+    scratch: Any,
+    theta_out: Any,
 ) -> Any:
     current = theta
     for s in range(steps):
-        loss_gradient(model, current, X, y, False, scratch.saved[0], scratch.product)
+        loss_gradient(model, current, X, y, rows, False, scratch.saved[0], scratch.product)
         inner_step(algorithm.inner_rates, s, current, scratch.product, theta_out[s])
         current = theta_out[s]

@@ -25,7 +25,7 @@ def saved_size(model: Any, rows: int) -> Any:
 
 @contract
 def loss_gradient(
-    model: Any, theta: Any, X: Any, y: Any, want_loss: bool, saved_out: Any, gradient_out: Any
+    model: Any, theta: Any, X: Any, y: Any, rows: int, want_loss: bool, saved_out: Any, gradient_out: Any
 ) -> Any:
     """Write the gradient of the mean loss over the rows, and return that loss.
 
@@ -36,15 +36,17 @@ def loss_gradient(
     theta : ndarray of shape (width,)
         Parameters, zero from ``num_parameters`` on.
     X : ndarray of shape (allocated rows, stride)
-        Rows; there are at least as many as `fastmaml.numerics.layout.buffer_rows` says for ``y.size``.
-    y : ndarray of shape (rows,)
-        Targets, in the dtype of theta.
+        Rows; there are at least as many as `fastmaml.numerics.layout.buffer_rows` says.
+    y : ndarray of shape (>= padded_rows(rows),)
+        Targets, in the dtype of theta; anything finite from ``rows`` on.
+    rows : int
+        How many rows there are.
     want_loss : bool
         Whether anybody sees the loss. If not, return 0.0.
     saved_out : ndarray of shape (>= saved_size,)
         What `hessian_vector_product` at the same theta and rows will want.
     gradient_out : ndarray of shape (width,)
-        Receives the gradient; zero from ``num_parameters`` on.
+        Receives the gradient; anything finite from ``num_parameters`` on.
 
     Returns
     -------
@@ -55,20 +57,20 @@ def loss_gradient(
 
 @contract
 def hessian_vector_product(
-    model: Any, theta: Any, X: Any, y: Any, saved: Any, vector: Any, product_out: Any
+    model: Any, theta: Any, X: Any, y: Any, rows: int, saved: Any, vector: Any, product_out: Any
 ) -> Any:
     """Write the Hessian of the mean loss at theta times a vector.
 
     Parameters
     ----------
-    model, theta, X, y
+    model, theta, X, y, rows
         As `loss_gradient` had them.
     saved : ndarray of shape (>= saved_size,)
-        What `loss_gradient` kept; may be overwritten where `loss_gradient` promises nothing.
+        What `loss_gradient` kept; may be overwritten, it is used once.
     vector : ndarray of shape (width,)
         Zero from ``num_parameters`` on.
     product_out : ndarray of shape (width,)
-        Receives the product; zero from ``num_parameters`` on.
+        Receives the product; anything finite from ``num_parameters`` on.
     """
 
 
@@ -81,5 +83,5 @@ def predict(model: Any, theta: Any, X: Any, rows: int, out: Any) -> Any:
 
 
 @contract
-def score(model: Any, predictions: Any, y: Any) -> Any:
-    """Return how good predictions are: for a classifier the share of ``y.size`` rows that is right."""
+def score(model: Any, predictions: Any, y: Any, rows: int) -> Any:
+    """Return how good predictions are: for a classifier the share of the rows that is right."""

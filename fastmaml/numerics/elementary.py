@@ -87,13 +87,15 @@ if not config.DISABLE_JIT:
 
 
 @exact
-def sigmoid_into(z: Any, count: int, out: Any) -> None:
-    """Write ``1 / (1 + exp(-z))`` of the first ``count`` entries of z to ``out``, without overflow."""
+def sigmoid_in_place(z: Any, count: int) -> None:
+    """Replace the first ``count`` entries of z by ``1 / (1 + exp(-z))``, without overflow.
+
+    In place: with two arrays the compiler would have to prove that they do not overlap, and could not.
+    """
     one = z.dtype.type(1)
     for k in range(count):
         e = exp_nonpositive(-abs(z[k]))
-        inverse = one / (one + e)
-        out[k] = inverse if z[k] >= 0 else e * inverse
+        z[k] = (one if z[k] >= 0 else e) / (one + e)
 
 
 @exact

@@ -1,10 +1,10 @@
-"""How vectors and rows are laid out for the kernels: padded to whole groups of vector registers.
+"""How vectors and rows are laid out for the kernels: padded to whole lane blocks.
 
-LLVM steps four vector registers at a time, and finishes what is left over one number at a time: a row of 50
-doubles spends more time in that remainder than in the vectors. So parameter vectors, and the rows that a
-kernel reads, are as long as a whole number of such steps. The padding of a parameter vector is zero,
-therefore the padding of a row may be anything finite: zeros, the column of ones of an intercept that is not
-used, or simply the beginning of the next row.
+Loops that end in the middle of a vector register finish one number at a time, and a row of 50 numbers would
+spend more time in that remainder than in the vectors. So parameter vectors, and what a kernel reads of a
+row, are a whole number of 64-byte lane blocks long in either precision. The padding of a parameter vector is
+zero, therefore the padding of a row may be anything finite: zeros, the column of ones of an intercept that is
+not used, or simply the beginning of the next row.
 """
 
 from __future__ import annotations
@@ -13,10 +13,9 @@ from typing import Any
 
 from fastmaml.runtime.compilation import kernel
 
-# Four 256-bit registers: 16 doubles. In float32 the same number of bytes is 32 entries, the larger of the
-# two.
-WIDTH_STEP = 32
-# One 512-bit register of doubles, two of 256 bits: per-row values are handled in whole steps too.
+# 64 bytes are 16 numbers in float32 and 8 in float64; one step serves both.
+WIDTH_STEP = 16
+# Per-row values are handled a vector register at a time, rows four at a time.
 ROW_STEP = 8
 
 
@@ -34,19 +33,19 @@ def padded_rows(rows: int) -> int:
 
 @kernel
 def buffer_rows(rows: int, stride: int, width: int) -> int:
-    """Return how many rows to allocate so that every row can be read ``width`` wide, and rows in pairs.
+    """Return how many rows to allocate so that every padded row can be read ``width`` wide.
 
     With a stride below the width the last rows are read past their end, into rows that exist for that alone.
     """
-    return rows + 1 + (max(width - stride, 0) + stride - 1) // stride
+    return padded_rows(rows) + (max(width - stride, 0) + stride - 1) // stride
 
 
 @kernel
 def spread_rows(X: Any, rows: int, features: int) -> None:
-    """Move rows that lie close together, ``features`` apart, to their places in X and write ones behind each.
+    """Move rows that lie close together, ``features`` apart, to their places in X and write a one behind each.
 
-    X (allocated rows, stride) with stride > features: entry ``features`` of a row becomes 1, what follows
-    0. From the last row to the first, so that no row is overwritten before it is moved.
+    X (allocated rows, stride) with stride > features: entry ``features`` of a row becomes 1, what follows 0.
+    From the last row to the first, so that no row is overwritten before it is moved.
     """
     flat, stride = X.reshape(-1), X.shape[1]
     for r in range(rows - 1, -1, -1):

@@ -60,9 +60,16 @@ def _prepare(source: Any, tasks_per_batch: int, epoch: int, state: Any, words_ou
 
 @exact
 def _point_set(
-    seed: Any, epoch: int, task: int, purpose: int, features: int, scratch: Any, X_out: Any, y_out: Any
+    seed: Any,
+    epoch: int,
+    task: int,
+    purpose: int,
+    features: int,
+    scratch: Any,
+    rows: int,
+    X_out: Any,
+    y_out: Any,
 ) -> None:
-    rows = y_out.size
     count = rows * features
     philox_words(seed, epoch, task, purpose, count + rows, scratch)
     flat = X_out.reshape(-1)
@@ -91,8 +98,8 @@ def _draw(
 ) -> Any:
     seed, features = source.seed, source.num_features
     shots, queries = source.shots, source.queries
-    _point_set(seed, epoch, task, PURPOSE_SUPPORT, features, scratch, X_support_out, y_support_out[:shots])
-    _point_set(seed, epoch, task, PURPOSE_QUERY, features, scratch, X_query_out, y_query_out[:queries])
+    _point_set(seed, epoch, task, PURPOSE_SUPPORT, features, scratch, shots, X_support_out, y_support_out)
+    _point_set(seed, epoch, task, PURPOSE_QUERY, features, scratch, queries, X_query_out, y_query_out)
     if source.intercept:
         spread_rows(X_support_out, shots, features)
         spread_rows(X_query_out, queries, features)

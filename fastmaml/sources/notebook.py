@@ -76,9 +76,10 @@ def _prepare(source: Any, tasks_per_batch: int, epoch: int, state: Any, words_ou
 
 
 @exact
-def _point_set(words: Any, begin: int, features: int, scratch: Any, X_out: Any, y_out: Any) -> None:
+def _point_set(
+    words: Any, begin: int, features: int, scratch: Any, rows: int, X_out: Any, y_out: Any
+) -> None:
     """Write one set of points whose words begin at ``begin``."""
-    rows = y_out.size
     pairs = words[begin : begin + 2 * rows * (features + 1)].view(np.uint64)
     uniforms(pairs[: rows * features], X_out.reshape(-1)[: rows * features])
     choices = scratch[: 2 * rows].view(np.float64)
@@ -104,8 +105,8 @@ def _draw(
     begin = np.int64(words[0])
     support = begin + 2 * task * shots * (features + 1)
     query = begin + 2 * (tasks_per_batch * shots + task * queries) * (features + 1)
-    _point_set(words, support, features, scratch, X_support_out, y_support_out[:shots])
-    _point_set(words, query, features, scratch, X_query_out, y_query_out[:queries])
+    _point_set(words, support, features, scratch, shots, X_support_out, y_support_out)
+    _point_set(words, query, features, scratch, queries, X_query_out, y_query_out)
     if source.intercept:
         spread_rows(X_support_out, shots, features)
         spread_rows(X_query_out, queries, features)
