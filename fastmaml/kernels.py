@@ -111,8 +111,9 @@ def compute_chunk(work: Any, epoch: Any, chunk: Any, slot: Any, first_drawn: Any
         if task > begin:
             for k in range(total.size):
                 total[k] += addend[k]
-    work.losses[chunk, LAST_SUPPORT_LOSS] = support_loss
-    work.losses[chunk, QUERY_LOSS] = query_losses
+    if want_loss:
+        work.losses[chunk, LAST_SUPPORT_LOSS] = support_loss
+        work.losses[chunk, QUERY_LOSS] = query_losses
 
 
 @whole

@@ -39,12 +39,35 @@ SLICE_SECONDS = 0.05
 # A slice is at most this many times as long as the one before: the first is one epoch, of unknown cost.
 SLICE_GROWTH = 16
 
-# All below in multiply-adds, of which a core does between one and eight in a nanosecond. A run shorter than
-# this (about a tenth of a second) is not worth the launcher's compilation and the other cores.
+# All below in multiply-adds, of which a core does between one and eight in a nanosecond.
+# A run shorter than this (about a tenth of a second) is not worth the launcher's compilation and other cores.
 WORTH_THREADS = 2e8
-# An epoch shorter than this (about 30 us) is not worth sharing out: a launch and the wait for the last
-# worker cost a few microseconds. Its tasks are drawn ahead instead, in blocks of about as much work.
+# An epoch shorter than this (about 30 us) is not worth sharing out: a launch and the wait for the last worker
+# cost a few microseconds. Its tasks are drawn ahead instead, in blocks of about as much work.
 WORTH_SHARING = 2e5
+
+# The slower way of running an epoch is measured again after this many slices, and after twice as many each
+# time that it stays the slower one.
+PROBE_AFTER = 10
+# A shorter slice tells more of starting up than of the epochs.
+SURE_SECONDS = 1e-3
+
+
+class Way:
+    """One way to run epochs: with so many workers, drawing so far ahead. All ways give the same bits.
+
+    Threads do not always pay: where other programs keep the cores busy, each region waits for a thread that
+    is not running. So ways are measured as they run, and the fastest is taken.
+    """
+
+    def __init__(self, work: Work) -> None:
+        self.work = work
+        self.bound = bind(region_entry, work)
+        self.epoch_seconds = 0.0
+        self.slices = 0
+        self.sure = False
+        self.next_probe = PROBE_AFTER
+        self.patience = PROBE_AFTER
 
 
 class Losses(NamedTuple):
@@ -130,11 +153,27 @@ class Training:
         if source_state is not None:
             self.work.source_state[:] = source_state
         self._slice_seconds = slice_seconds
-        self._epoch_seconds = slice_seconds
+        self._slices = 0
         # Where the last slice began: with the source's state there, every epoch of it can be prepared again.
         self.replay_epoch = 0
         self.replay_state = self.work.source_state.copy()
-        self._bound = bind(region_entry, self.work)
+        self._ways = [Way(self.work)]
+        if workers > 1:
+            self._ways.append(Way(self.work._replace(num_workers=1, ahead=0)))
+
+    def _choose_way(self) -> Way:
+        """Take the fastest way, or one whose turn it is to be measured, for the first time or again."""
+        self._slices += 1
+        unsure = [way for way in self._ways if not way.sure]
+        if len(self._ways) > 1 and unsure:
+            return min(unsure, key=lambda way: way.slices)
+        fastest = min(self._ways, key=lambda way: way.epoch_seconds)
+        for way in self._ways:
+            if way is not fastest and self._slices >= way.next_probe:
+                way.next_probe = self._slices + way.patience
+                way.patience *= 2
+                return way
+        return fastest
 
     @property
     def epochs_done(self) -> int:
@@ -170,48 +209,55 @@ class Training:
         while epoch < end:
             since_log = (epoch - first_epoch) % log_every
             wanted = since_log == 0 or epoch == end - 1
-            # A slice ends before the next epoch with losses, so that it holds at most one, its first.
-            stop = min(epoch + log_every - since_log, end - 1 if epoch < end - 1 else end)
-            if self._epoch_seconds > 2 * self._slice_seconds and epoch > first_epoch and self.work.ahead == 0:
-                yield from self._run_in_parts(epoch, wanted)
+            loss_epoch = epoch if wanted else -1
+            way = self._choose_way()
+            if way.epoch_seconds > 2 * self._slice_seconds and way.work.ahead == 0:
                 stop = epoch + 1
+                yield from self._run_in_parts(way, epoch, loss_epoch)
             else:
-                stop = min(stop, epoch + slice_length)
+                # A slice ends before the next epoch with losses, so that only its first epoch can have them.
+                stop = min(epoch + log_every - since_log, end if wanted and epoch == end - 1 else end - 1)
+                stop = max(min(stop, epoch + slice_length), epoch + 1)
                 begin = time.perf_counter()
-                self._call(epoch, stop - epoch, 0, self.work.num_chunks, epoch if wanted else -1)
+                self._call(way, epoch, stop - epoch, (0, self.work.num_chunks), loss_epoch)
                 seconds = max(time.perf_counter() - begin, 1e-7)
-                self._epoch_seconds = seconds / (stop - epoch)
+                way.epoch_seconds = seconds / (stop - epoch)
+                way.slices += 1
+                way.sure |= seconds > SURE_SECONDS
                 slice_length = int(
-                    min(slice_length * SLICE_GROWTH, max(1.0, self._slice_seconds / self._epoch_seconds))
+                    min(slice_length * SLICE_GROWTH, max(1.0, self._slice_seconds / way.epoch_seconds))
                 )
             yield self._losses(epoch) if wanted else None
             epoch = stop
 
-    def _run_in_parts(self, epoch: int, wanted: bool) -> Iterator[None]:
+    def _run_in_parts(self, way: Way, epoch: int, loss_epoch: int) -> Iterator[None]:
         """Run one long epoch, a range of its chunks at a time; abandoned in between, it leaves no trace."""
         chunks = self.work.num_chunks
-        part = max(self.work.num_workers, int(chunks * self._slice_seconds / self._epoch_seconds))
+        part = max(way.work.num_workers, int(chunks * self._slice_seconds / way.epoch_seconds))
         state = self.work.source_state.copy()
+        begin = time.perf_counter()
         try:
             for first in range(0, chunks, part):
                 last = min(first + part, chunks)
-                self._call(epoch, 1, first, last, epoch if wanted else -1)
+                self._call(way, epoch, 1, (first, last), loss_epoch)
                 if last < chunks:
                     yield None
+            way.epoch_seconds = time.perf_counter() - begin
+            way.slices, way.sure = way.slices + 1, True
         finally:
             if self.work.status[STOP] == RUNNING and self.epochs_done == epoch:
                 self.work.source_state[:] = state
 
     def _call(
-        self, first_epoch: int, num_epochs: int, first_chunk: int, last_chunk: int, loss_epoch: int
+        self, way: Way, first_epoch: int, num_epochs: int, chunks: tuple[int, int], loss_epoch: int
     ) -> None:
-        work = self.work
-        if first_chunk == 0:
+        work = way.work
+        if chunks[0] == 0:
             self.replay_epoch, self.replay_state = first_epoch, work.source_state.copy()
         call = work.call
         call[FIRST_EPOCH], call[NUM_EPOCHS], call[LOSS_EPOCH] = first_epoch, num_epochs, loss_epoch
-        call[FIRST_CHUNK], call[LAST_CHUNK] = first_chunk, last_chunk
-        launch(self._bound, num_regions(work), work.num_workers, work.counter, work.status)
+        call[FIRST_CHUNK], call[LAST_CHUNK] = chunks
+        launch(way.bound, num_regions(work), work.num_workers, work.counter, work.status)
         if work.status[STOP] != RUNNING:
             raise NotFiniteError(int(work.status[STOP_EPOCH]))
 

@@ -31,7 +31,7 @@ LN2_HIGH_32, LN2_LOW_32 = np.float32(0.693359375), np.float32(-2.12194440e-4)
 
 # Adding 1.5 * 2**(mantissa bits) rounds to an integer, and leaves that integer in the lowest bits.
 ROUND_64, ROUND_32 = 6755399441055744.0, np.float32(12582912.0)
-ONE_BITS_64, ONE_BITS_32 = np.uint64(0x3FF0000000000000), np.uint32(0x3F800000)
+BIAS_64, BIAS_32 = np.uint64(1023), np.uint32(127)
 SHIFT_64, SHIFT_32 = np.uint64(52), np.uint32(23)
 
 # exp of less than this is smaller than the smallest normal number.
@@ -54,7 +54,7 @@ def _exp64(x: Any) -> Any:
     low = (1.0 + r) + r2 * (C2 + r * C3)
     middle = (C4 + r * C5) + r2 * (C6 + r * C7)
     high = ((C8 + r * C9) + r2 * (C10 + r * C11)) + r4 * (C12 + r * C13)
-    scale = as_float64((float64_bits(shifted) << SHIFT_64) + ONE_BITS_64)
+    scale = as_float64((float64_bits(shifted) + BIAS_64) << SHIFT_64)
     return (low + r4 * (middle + r4 * high)) * scale
 
 
@@ -66,7 +66,7 @@ def _exp32(x: Any) -> Any:
     r2 = r * r
     low = (ONE_32 + r) + r2 * (F2 + r * F3)
     high = (F4 + r * F5) + r2 * (F6 + r * F7)
-    scale = as_float32(np.uint32(np.uint32(float32_bits(shifted) << SHIFT_32) + ONE_BITS_32))
+    scale = as_float32(np.uint32((float32_bits(shifted) + BIAS_32) << SHIFT_32))
     return (low + (r2 * r2) * high) * scale
 
 

@@ -42,7 +42,7 @@ def buffer_rows(rows: int, stride: int, width: int) -> int:
 
 @kernel
 def spread_rows(X: Any, rows: int, features: int) -> None:
-    """Move rows that lie close together, ``features`` apart, to their places in X and write a one behind each.
+    """Move rows that lie ``features`` apart to their places in X, and write a one behind each.
 
     X (allocated rows, stride) with stride > features: entry ``features`` of a row becomes 1, what follows 0.
     From the last row to the first, so that no row is overwritten before it is moved.

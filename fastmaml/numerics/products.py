@@ -52,7 +52,7 @@ def vector_times_rows(coefficients: Any, X: Any, rows: int, out: Any) -> None:
 
 
 def copy_row(source: Any, begin: int, out: Any) -> None:
-    """Write ``source[begin : begin + out.size]`` to out (a whole number of lane blocks), in the dtype of out."""
+    """Write ``source[begin : begin + out.size]``, whole lane blocks, to out, in the dtype of out."""
     out[:] = source[begin : begin + out.size]
 
 
@@ -117,7 +117,7 @@ def _array(context: Any, builder: Any, array_type: Any, value: Any) -> Any:
 
 
 def _loop(builder: Any, begin: Any, end: Any, step: int, carried: list[Any], body: Any) -> list[Any]:
-    """Emit ``for i in range(begin, end, step)`` whose body maps (i, values) to new values; return the last."""
+    """Emit ``for i in range(begin, end, step)``; the body maps (i, values) to new values."""
     before = builder.block
     head, inside, after = (builder.append_basic_block(name) for name in ("head", "body", "after"))
     builder.branch(head)
