@@ -72,12 +72,15 @@ def tasks_of_epoch(seed, epoch, num_tasks, tasks_per_batch):
 
 
 def rows_of_task(seed, epoch, task, rows, shots, queries):
-    """Return the support rows and the query rows of a task, by their place in it; queries None means all."""
+    """Return the support rows and the query rows of a task, by their place in it; queries None means all.
+
+    Which rows they are is chosen; each kind comes in table order.
+    """
     queries = rows - shots if queries is None else min(queries, rows - shots)
     # The rest needs no choice where everything is used; the last of all rows never needs one.
     picks = shots if shots + queries == rows else shots + queries
     order = shuffled(rows, words(seed, epoch, task, ROWS, picks))
-    return order[:shots], order[shots : shots + queries]
+    return sorted(order[:shots]), sorted(order[shots : shots + queries])
 
 
 def table_tasks(seed, epoch, tasks, tasks_per_batch, shots, queries):

@@ -1,4 +1,4 @@
-"""The engine under conditions that users never set: numbers of workers, blocks drawn ahead, length of slices."""
+"""The engine under conditions that users never set: workers, blocks drawn ahead, length of slices."""
 
 import contextlib
 import functools
@@ -7,6 +7,7 @@ import pytest
 
 from fastmaml import notebook, training
 from fastmaml.runtime import launch
+from fastmaml.runtime.threads import available_threads
 
 
 @contextlib.contextmanager
@@ -23,12 +24,14 @@ def engine(workers=1, ahead=0, slice_seconds=0.05, threads=False):
         How long Python is away at a time. With ``ahead=0`` and next to nothing, every epoch but the first is
         run in parts of as many chunks as there are workers.
     threads : bool
-        Whether workers are threads, of which there must be that many; otherwise one thread plays them all.
+        Whether workers are threads, as many as there are; otherwise one thread plays them all.
     """
 
     def allocate(*parts, **given):
         return plain_allocate(*parts, **{**given, "num_workers": workers, "ahead": ahead})
 
+    if threads:
+        workers = min(workers, available_threads())
     plain_allocate = training.allocate
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(training, "allocate", allocate)

@@ -77,6 +77,16 @@ SOURCES = {module_name(path): path for path in sorted(PACKAGE.rglob("*.py"))}
 TREES = {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in SOURCES.items()}
 
 
+# The sets of flags that may be used by name.
+FLAG_SETS = {
+    node.target.id
+    for node in TREES[FLAG_MODULE].body
+    if isinstance(node, ast.AnnAssign)
+    and isinstance(node.target, ast.Name)
+    and node.target.id.endswith("_FLAGS")
+}
+
+
 def imported(name: str, tree: ast.AST) -> Iterator[tuple[str, int]]:
     """Yield every module of the package that a source imports, anywhere in it, with the line."""
     for node in ast.walk(tree):
@@ -199,7 +209,7 @@ def flag_uses(tree: ast.AST) -> list[str]:
                 if (
                     keyword.arg in FLAGS
                     or (keyword.arg == "parallel" and function != "driver")
-                    or (keyword.arg == "jit_options" and value not in {"KERNEL_FLAGS", "EXACT_FLAGS"})
+                    or (keyword.arg == "jit_options" and value not in FLAG_SETS)
                 ):
                     uses.append(f"line {node.lineno}: {function}({keyword.arg}={value})")
             if function.startswith("overload") and "jit_options" not in {k.arg for k in node.keywords}:
@@ -232,7 +242,9 @@ def test_the_check_of_flags_sees_what_it_should(source: str, wrong: bool) -> Non
 def test_flags_keep_nan_and_infinity() -> None:
     from fastmaml.runtime import compilation
 
-    for flags in (compilation.KERNEL_FLAGS, compilation.EXACT_FLAGS, compilation.DRIVER_FLAGS):
-        assert not {"nnan", "ninf", "fast"} & set(flags["fastmath"])
-        assert flags["error_model"] == "numpy"
+    assert {"KERNEL_FLAGS", "EXACT_FLAGS", "DRIVER_FLAGS"} <= FLAG_SETS
+    for name in FLAG_SETS:
+        flags = getattr(compilation, name)
+        assert not {"nnan", "ninf", "fast"} & set(flags["fastmath"]), name
+        assert flags["error_model"] == "numpy", name
     assert "reassoc" not in compilation.EXACT_FLAGS["fastmath"]

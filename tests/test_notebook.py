@@ -1,4 +1,4 @@
-"""The notebook's exact mode against the plain notebook: numbers, printed lines, and where the generator stands."""
+"""The notebook's exact mode against the plain notebook: numbers, lines, and where the generator stands."""
 
 import re
 import warnings
@@ -231,8 +231,8 @@ def float32_bound(theta, num_features, rates, epochs):
     With u = 2**-24: an outer step rounds theta twice (2 u |theta|). A gradient's entries are means of
     |x| |p - y| <= 1; their error is that of the p, a quarter of the error of z = x . theta (one rounding a
     product, one a sum, one for x itself: (n + 1) u |x|.|theta|), the sigmoid's own few roundings, and one
-    for each term of the mean (here, with the coefficient, below 16). Errors of earlier epochs do not grow: the
-    loss is convex and the rates are small. `rates` is the sum of what multiplies gradients in an epoch.
+    for each term of the mean (here, with the coefficient, below 16). Errors of earlier epochs do not grow:
+    the loss is convex and the rates are small. `rates` is the sum of what multiplies gradients in an epoch.
     """
     u, length = 2.0**-24, np.sum(np.abs(theta))
     gradient = 0.25 * (num_features + 1) * u * length + 24 * u

@@ -377,25 +377,23 @@ def test_a_float32_table_in_float64():
 
 
 def test_a_float64_table_in_float32():
-    tasks, epochs = ragged(SIZES), 6
-    model = MAML(tasks=tasks, num_tasks=3, random_state=SEED, epochs=epochs, dtype="float32", **SETTINGS)
+    plain = ragged(SIZES)
+    tasks, epochs = TaskSet(np.tanh(plain.X), plain.y, plain.offsets), 6
+    arguments = {**SETTINGS, "alpha": 0.1, "beta": 0.3, "epochs": epochs}
+    model = MAML(tasks=tasks, num_tasks=3, random_state=SEED, dtype="float32", **arguments)
     expected = by_the_oracle(model, epochs)
     model.train()
     assert model.theta.dtype == np.float32
-    # With u = 2**-24, |x| <= x_max and |theta|_1 <= length: the features' own rounding, the products and
-    # the sums make z wrong by (3 + 2) u x_max length, p by a quarter of that and some roundings, a gradient
-    # by x_max times that; per epoch one inner and one outer gradient and two roundings of theta. Errors of
-    # theta itself pass on, times at most 1 + (alpha + beta) x_max**2 * 3 / 4 an epoch.
-    u, x_max = 2.0**-24, np.max(np.abs(tasks.X))
-    length = 3 * epochs * model.beta * x_max
-    gradient = x_max * (0.25 * 5 * u * x_max * length + 24 * u)
-    growth = 1 + (model.alpha + model.beta) * 0.75 * x_max**2
-    step = 2 * u * length + (model.alpha + model.beta) * gradient
-    bound = step * (growth**epochs - 1) / (growth - 1)
-    error = np.max(np.abs(model.theta.ravel() - expected))
-    assert 0 < error <= bound
-    # That worst case is far off; a tenth of a per mille of theta is what anybody would expect.
-    assert error <= 1e-4 * np.max(np.abs(expected))
+    # With u = 2**-24, |x| < 1 and |theta|_1 <= 3 epochs beta: the features' own rounding, the products and
+    # the sums make z wrong by (3 + 2) u |theta|_1, p by a quarter of that and some roundings, and so a
+    # gradient; an epoch has an inner and an outer gradient and two roundings of theta. The error of theta
+    # itself is passed on, times at most 1 + rate |x|**2 / 4 a step.
+    u, length = 2.0**-24, 3 * epochs * 0.3
+    gradient = 0.25 * 5 * u * length + 24 * u
+    growth = (1 + 0.1 * 0.75) * (1 + 0.3 * 0.75)
+    bound = (2 * u * length + 0.4 * gradient) * (growth**epochs - 1) / (growth - 1)
+    assert 0 < np.max(np.abs(model.theta.ravel() - expected)) <= bound
+    assert bound < 1e-4 * length
 
 
 # --- seeds ---
@@ -414,7 +412,7 @@ def test_the_seed_comes_once_from_the_system():
     same.train()
     assert same.seed_ == seed
     assert same.theta.tobytes() == model.theta.tobytes()
-    assert MAML(tasks=ragged(SIZES), num_tasks=3).seed_ != seed
+    assert MAML(tasks=ragged(SIZES), num_tasks=3, **SETTINGS).seed_ != seed
     after = np.random.get_state()
     assert np.array_equal(before[1], after[1])
     assert before[2:] == after[2:]
@@ -435,7 +433,7 @@ def test_different_seeds_choose_differently():
 
 
 def test_attributes_of_a_table_s_model():
-    model = MAML(tasks=ragged(SIZES, num_features=7))
+    model = MAML(tasks=ragged(SIZES, num_features=7), num_tasks=8, **SETTINGS)
     assert model.num_features == 7
     assert model.theta.shape == (7, 1)
     assert model.theta.dtype == np.float64

@@ -1,6 +1,7 @@
 """Addressed noise: the documented draws, and the same bits for any threads, slices and pipelines."""
 
 import tracemalloc
+from itertools import pairwise
 
 import addressed
 import naive
@@ -210,6 +211,33 @@ def test_any_workers_blocks_and_slices_give_the_same_bits(num_tasks, epochs, wor
     assert_same_bits(trained(epochs, road, num_tasks=num_tasks), trained(epochs, num_tasks=num_tasks))
 
 
+@settings(max_examples=size(20, 5), deadline=None)
+@given(choices=st.lists(st.integers(0, 1), min_size=1, max_size=20), random_state=st.sampled_from([None, 7]))
+def test_any_mixture_of_ways_gives_the_same_bits(choices, random_state):
+    """A run measures serial and parallel slices as it goes; whichever it takes next, nothing changes."""
+    turns, taken = iter(100 * choices), set()
+
+    def choose(self):
+        assert len(self._ways) == 2
+        way = self._ways[next(turns)]
+        taken.add(way.work.num_workers)
+        return way
+
+    results = []
+    with pytest.MonkeyPatch.context() as patch:
+        for mixed in (False, True):
+            if mixed:
+                patch.setattr(training, "WORTH_THREADS", 0)
+                patch.setattr(training, "resolve_threads", lambda _: 3)
+                patch.setattr(training.Training, "_choose_way", choose)
+            np.random.seed(8)
+            road = {"workers": 3, "ahead": 2, "slice_seconds": 1e-6}
+            results.append((trained(12, road, random_state=random_state), np.random.rand()))
+    assert_same_bits(results[0][0], results[1][0])
+    assert results[0][1] == results[1][1]
+    assert taken
+
+
 @pytest.mark.compiled
 @pytest.mark.parametrize("num_tasks", [1, 3, 200])
 @pytest.mark.parametrize("ahead", [0, 2])
@@ -332,7 +360,7 @@ def test_slices_are_short():
     epochs = [regions - 1 for regions in seen]
     assert sum(epochs) == size(300, 20)
     assert epochs[0] == epochs[-1] == 1
-    assert all(after <= 16 * before for before, after in zip(epochs, epochs[1:], strict=False))
+    assert all(after <= 16 * before for before, after in pairwise(epochs))
 
 
 # --- memory ---
@@ -358,4 +386,4 @@ def test_memory_is_flat_in_epochs(random_state):
 
 def test_the_compiler_is_there_unless_switched_off():
     """Without it the suite would still pass, a thousand times slower, and test little."""
-    assert COMPILED == hasattr(training.region_entry, "overloads")
+    assert hasattr(training.region_entry, "overloads") == COMPILED

@@ -64,17 +64,19 @@ def _task_gradient(
 ) -> Any:
     trajectory, saved, vector, product = scratch.trajectory, scratch.saved, scratch.vector, scratch.product
     rates, steps = algorithm.inner_rates, algorithm.inner_steps
-    current, support_loss = theta, 0.0
-    for s in range(steps):
-        loss = loss_gradient(
-            model, current, X_support, y_support, shots, want_loss and s == 0, saved[s], gradient_out
-        )
-        support_loss += loss
-        inner_step(rates, s, current, gradient_out, trajectory[s])
-        current = trajectory[s]
-    query_loss = loss_gradient(
-        model, current, X_query, y_query, queries, want_loss, saved[steps], gradient_out
-    )
+    current, support_loss, query_loss = theta, 0.0, 0.0
+    # One call for support and query rows: it is inlined, and once is enough.
+    for s in range(steps + 1):
+        last = s == steps
+        X, y, rows = (X_query, y_query, queries) if last else (X_support, y_support, shots)
+        seen = want_loss and (s == 0 or last)
+        loss = loss_gradient(model, current, X, y, rows, seen, saved[s], gradient_out)
+        if last:
+            query_loss = loss
+        else:
+            support_loss += loss
+            inner_step(rates, s, current, gradient_out, trajectory[s])
+            current = trajectory[s]
     if algorithm.order == 2:
         for back in range(steps):
             s = steps - 1 - back

@@ -19,7 +19,7 @@ from typing import Any, Protocol, cast
 from numba.core import config, types
 from numba.extending import overload
 
-from fastmaml.runtime.compilation import KERNEL_FLAGS
+from fastmaml.runtime.compilation import CONTRACT_FLAGS
 
 Implementation = Callable[..., Any]
 _implementations: dict[str, dict[type, Implementation]] = {}
@@ -97,7 +97,7 @@ def contract(function: Implementation) -> Contract:
             return find(spec.instance_class)
 
         # strict=False: an implementation may name its parameters as its paper does.
-        overload(call, jit_options=KERNEL_FLAGS, strict=False)(choose)
+        overload(call, jit_options=CONTRACT_FLAGS, strict=False)(choose)
     return cast(Contract, call)
 
 

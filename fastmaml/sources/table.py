@@ -19,7 +19,7 @@ import numpy as np
 from fastmaml.numerics.layout import padded_width
 from fastmaml.numerics.philox import PURPOSE_ORDER, PURPOSE_ROWS, philox_words
 from fastmaml.numerics.products import copy_row
-from fastmaml.runtime.compilation import exact, inlined
+from fastmaml.runtime.compilation import exact
 from fastmaml.sources.contract import Requirements, draw, prepare, requirements
 
 HALF = np.uint64(32)
@@ -72,7 +72,7 @@ def _requirements(source: Any, tasks_per_batch: int) -> Any:
         stride=padded_width(source.X.shape[1] + 1),
         state=0 if tasks_per_batch == num_tasks else STATE_HEAD + 2 * num_tasks + 4,
         words=tasks_per_batch,
-        scratch=3 * source.max_rows + 8,
+        scratch=5 * source.max_rows + 8,
     )
 
 
@@ -109,18 +109,24 @@ def _prepare(source: Any, tasks_per_batch: int, epoch: int, state: Any, words_ou
         words_out[i] = permutation[begin + i]
 
 
-@inlined
-def _take_row(flat: Any, row: int, features: int, near_end: bool, out: Any) -> None:
-    """Copy one row and put a one behind it; what lies behind that is finite.
+@exact
+def _take_rows(
+    source: Any, begin: Any, rows: Any, count: Any, near_end: bool, X_out: Any, y_out: Any
+) -> None:
+    """Copy rows of the task that begins at ``begin`` and put a one behind each; the rest is finite.
 
     Whole lane blocks are copied, into the next row, but ``near_end`` of the table only the row.
     """
-    if near_end:
-        for k in range(features):
-            out[k] = flat[row * features + k]
-    else:
-        copy_row(flat, row * features, out)
-    out[features] = 1
+    flat, features = source.X.reshape(-1), source.X.shape[1]
+    for i in range(count):
+        row = begin + np.int64(rows[i])
+        if near_end:
+            for k in range(features):
+                X_out[i, k] = flat[row * features + k]
+        else:
+            copy_row(flat, row * features, X_out[i])
+        X_out[i, features] = 1
+        y_out[i] = source.y[row]
 
 
 @draw.register(TableSpec)
@@ -143,8 +149,10 @@ def _draw(
     queries = min(source.queries, rows - shots)
     # Where every row is used, choosing the support rows chooses the query rows too.
     picks = shots if shots + queries == rows else shots + queries
-    order = scratch[source.max_rows + 4 : source.max_rows + 4 + rows]
-    role = scratch[2 * source.max_rows + 4 : 2 * source.max_rows + 4 + rows]
+    # Room for the words, and four lists of rows.
+    size = source.max_rows
+    order, role = scratch[size + 4 : size + 4 + rows], scratch[2 * size + 4 : 2 * size + 4 + rows]
+    support, query = scratch[3 * size + 4 : 4 * size + 5], scratch[4 * size + 5 : 5 * size + 6]
     philox_words(source.seed, epoch, number, PURPOSE_ROWS, picks, scratch)
     rest = NO_ROLE if picks > shots else QUERY
     for i in range(rows):
@@ -155,19 +163,15 @@ def _draw(
         role[order[i]] = SUPPORT
     for i in range(shots, picks):
         role[order[i]] = QUERY
-    # Rows are taken in table order, not in the order chosen: memory is read forwards, which is twice as fast.
-    features = source.X.shape[1]
-    flat = source.X.reshape(-1)
-    near_end = (begin + rows - 1) * features + X_support_out.shape[1] > flat.size
-    support, query = 0, 0
+    # In table order, not in the order chosen: memory is read forwards. Without branches: their outcome is as
+    # random as the choice, and the processor would guess half of them wrong.
+    num_support, num_query = 0, 0
     for i in range(rows):
-        row = begin + i
-        if role[i] == SUPPORT:
-            _take_row(flat, row, features, near_end, X_support_out[support])
-            y_support_out[support] = source.y[row]
-            support += 1
-        elif role[i] == QUERY:
-            _take_row(flat, row, features, near_end, X_query_out[query])
-            y_query_out[query] = source.y[row]
-            query += 1
+        support[num_support] = i
+        query[num_query] = i
+        num_support += 1 if role[i] == SUPPORT else 0
+        num_query += 1 if role[i] == QUERY else 0
+    near_end = (begin + rows - 1) * source.X.shape[1] + X_support_out.shape[1] > source.X.size
+    _take_rows(source, begin, support, shots, near_end, X_support_out, y_support_out)
+    _take_rows(source, begin, query, queries, near_end, X_query_out, y_query_out)
     return queries

@@ -1,0 +1,398 @@
+"""Numerics against references of higher precision, other implementations, and published vectors."""
+
+import addressed
+import mpmath
+import naive
+import numba
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sizes import COMPILED, size
+
+from fastmaml.numerics.elementary import all_finite, exp_nonpositive, sigmoid_in_place, softplus
+from fastmaml.numerics.layout import buffer_rows, padded_rows, padded_width, spread_rows
+from fastmaml.numerics.mt19937 import BLOCK, next_blocks, uniforms
+from fastmaml.numerics.normal import initial_normals
+from fastmaml.numerics.philox import philox_block, philox_words
+from fastmaml.numerics.products import copy_row, rows_times_vector, vector_times_rows
+
+FLOATS = [np.float64, np.float32]
+LOWEST = {np.float64: -708.0, np.float32: -87.0}
+
+
+@numba.njit
+def exp_all(x, out):
+    for i in range(x.size):
+        out[i] = exp_nonpositive(x[i])
+
+
+@numba.njit
+def sigmoid_all(z):
+    sigmoid_in_place(z, z.size)
+
+
+@numba.njit
+def softplus_all(z, out):
+    for i in range(z.size):
+        out[i] = softplus(z[i])
+
+
+@numba.njit
+def finite(values):
+    return all_finite(values)
+
+
+def errors(actual, arguments, function, dtype):
+    """Errors in units in the last place of the true value, from mpmath with 60 digits."""
+    with mpmath.workdps(60):
+        true = [function(mpmath.mpf(float(x))) for x in arguments]
+        unit = [mpmath.mpf(float(np.spacing(dtype(float(value))))) for value in true]
+        return np.array(
+            [float(abs(mpmath.mpf(float(a)) - t) / u) for a, t, u in zip(actual, true, unit, strict=True)]
+        )
+
+
+def arguments_up_to_zero(dtype):
+    """Many magnitudes, the multiples of ln 2 and their halves (where the reduction turns), and the ends."""
+    rng = np.random.default_rng(0)
+    lowest, count = LOWEST[dtype], size(3000, 60)
+    turns = -np.log(2) * np.arange(0, 2 * int(-lowest / np.log(2))) / 2
+    if not COMPILED:
+        turns = turns[::20]
+    values = np.concatenate(
+        [
+            rng.uniform(lowest, 0, count),
+            -(10.0 ** rng.uniform(-20, np.log10(-lowest), count)),
+            turns[turns >= lowest],
+            np.nextafter(turns[turns >= lowest], 0),
+            [lowest, 0.0, -0.0, -np.finfo(dtype).tiny],
+        ]
+    ).astype(dtype)
+    return values[values >= lowest]
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+def test_exponential(dtype):
+    """To about one unit, and below two.
+
+    Of the sum (1 + r) + r**2 (...) + r**4 (...) three roundings are of numbers as large as the result: half
+    a unit each. The reduced argument, below 0.35, is rounded once, which counts a quarter of a unit; its
+    small parts, the smaller terms and the end of the series count less than a tenth of a unit each.
+    """
+    x = arguments_up_to_zero(dtype)
+    out = np.empty_like(x)
+    exp_all(x, out)
+    assert out.dtype == dtype
+    assert np.max(errors(out, x, mpmath.exp, dtype)) <= 2
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+def test_exponential_at_its_ends(dtype):
+    x = np.array([0.0, -0.0, np.nan, LOWEST[dtype], LOWEST[dtype] * 1.001, -1e30, -np.inf], dtype=dtype)
+    out = np.empty_like(x)
+    exp_all(x, out)
+    assert out[0] == out[1] == 1
+    assert np.isnan(out[2])
+    # Below the limit the value at the limit, which is normal and next to nothing.
+    assert np.all(out[4:] == out[3])
+    assert np.finfo(dtype).tiny <= out[3] < 1e-37
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+def test_sigmoid(dtype):
+    """An exponential, a sum and a division.
+
+    With u half a unit relative to 1: an exponential is wrong by at most two units, 4 u relative, a sum and a
+    division by u each; and 6 u relative are at most 6 units of a number just below a power of two.
+    """
+    x = arguments_up_to_zero(dtype)
+    for z in (x, -x):
+        out = z.copy()
+        sigmoid_all(out)
+        assert np.max(errors(out, z, lambda a: 1 / (1 + mpmath.exp(-a)), dtype)) <= 6
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+def test_sigmoid_at_its_ends(dtype):
+    z = np.array([-np.inf, -1e30, 0.0, -0.0, 1e30, np.inf, np.nan], dtype=dtype)
+    out = z.copy()
+    sigmoid_all(out)
+    assert np.all((out[:2] >= 0) & (out[:2] < 1e-37))
+    assert out[2:6].tolist() == [0.5, 0.5, 1.0, 1.0]
+    assert np.isnan(out[6])
+
+
+def test_sigmoid_leaves_what_lies_behind():
+    z = np.zeros(20)
+    sigmoid_in_place_of_five(z)
+    assert z.tolist() == 5 * [0.5] + 15 * [0.0]
+
+
+@numba.njit
+def sigmoid_in_place_of_five(z):
+    sigmoid_in_place(z, 5)
+
+
+def test_softplus():
+    """The mathematics library's exp and log1p, below a unit each, and a sum: as above, at most 2 + 2 + 1."""
+    x = arguments_up_to_zero(np.float64)
+    z = np.concatenate([x, -x])
+    out = np.empty_like(z)
+    softplus_all(z, out)
+    assert np.max(errors(out, z, lambda a: mpmath.log1p(mpmath.exp(a)), np.float64)) <= 5
+    ends = np.array([-np.inf, -1e5, 0.0, 1e5, 1e308, np.inf])
+    out = np.empty_like(ends)
+    softplus_all(ends, out)
+    assert out.tolist() == [0.0, 0.0, np.log(2), 1e5, 1e308, np.inf]
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_all_finite(dtype, bad):
+    for length in (1, 16, 33):
+        values = np.full(length, np.finfo(dtype).max, dtype=dtype)
+        values[::2] *= -1
+        assert finite(values)
+        for place in range(length):
+            spoiled = values.copy()
+            spoiled[place] = bad
+            assert not finite(spoiled)
+
+
+# --- Philox ---
+
+
+@numba.njit
+def philox_once(counter, key, out):
+    w0, w1, w2, w3 = philox_block(counter[0], counter[1], counter[2], counter[3], key[0], key[1])
+    out[0], out[1], out[2], out[3] = w0, w1, w2, w3
+
+
+@numba.njit
+def philox_many(seed, epoch, task, purpose, count, out):
+    philox_words(seed, epoch, task, purpose, count, out)
+
+
+@pytest.mark.parametrize(
+    ("counter", "key", "expected"),
+    [
+        ([0] * 4, [0] * 2, "6627e8d5 e169c58d bc57ac4c 9b00dbd8"),
+        ([0xFFFFFFFF] * 4, [0xFFFFFFFF] * 2, "408f276d 41c83b0e a20bc7c6 6d5451fd"),
+        (
+            [0x243F6A88, 0x85A308D3, 0x13198A2E, 0x03707344],
+            [0xA4093822, 0x299F31D0],
+            "d16cfe09 94fdcceb 5001e420 24126ea1",
+        ),
+    ],
+)
+def test_philox_against_the_published_vectors(counter, key, expected):
+    """Random123's known answers (kat_vectors, philox4x32 with 10 rounds)."""
+    out = np.zeros(4, dtype=np.uint64)
+    philox_once(np.array(counter, dtype=np.uint64), np.array(key, dtype=np.uint64), out)
+    assert " ".join(f"{word:08x}" for word in out) == expected
+
+
+@settings(max_examples=size(100, 20), deadline=None)
+@given(
+    seed=st.integers(0, 2**64 - 1),
+    epoch=st.one_of(st.integers(0, 9), st.integers(0, 2**56 - 1)),
+    task=st.one_of(st.integers(0, 9), st.integers(0, 2**32 - 1)),
+    purpose=st.integers(0, 255),
+    count=st.integers(0, 70),
+)
+def test_philox_words_are_at_their_addresses(seed, epoch, task, purpose, count):
+    blocks = -(-count // 4)
+    out = np.full(4 * blocks + 4, 7, dtype=np.uint32)
+    philox_many(np.uint64(seed), epoch, task, purpose, count, out)
+    assert out[: 4 * blocks].tolist() == addressed.words(seed, epoch, task, purpose, 4 * blocks)
+    assert np.all(out[4 * blocks :] == 7)
+
+
+# --- MT19937 ---
+
+
+@numba.njit
+def continue_blocks(words, count):
+    next_blocks(words, count)
+
+
+@numba.njit
+def uniforms_of(pairs, out):
+    uniforms(pairs, out)
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2**32 - 1])
+def test_blocks_are_numpy_s_states(seed):
+    generator = np.random.MT19937()
+    generator._legacy_seeding(seed)
+    generator.random_raw()
+    count = size(9, 3)
+    words = np.zeros((count + 1) * BLOCK + 5, dtype=np.uint32)
+    words[:BLOCK] = generator.state["state"]["key"]
+    continue_blocks(words, count)
+    for block in range(1, count + 1):
+        generator.random_raw(BLOCK)
+        state = generator.state["state"]
+        assert state["pos"] == 1
+        assert np.array_equal(words[block * BLOCK : (block + 1) * BLOCK], state["key"])
+    assert not words[-5:].any()
+
+
+@pytest.mark.parametrize("used", [0, 1, 2, 311, 622, 623, 624])
+def test_uniforms_are_numpy_s(used):
+    """Across the boundaries of blocks, from any place in one."""
+    generator = np.random.MT19937()
+    generator._legacy_seeding(5)
+    generator.random_raw(BLOCK + used)
+    words = np.zeros(4 * BLOCK, dtype=np.uint32)
+    words[:BLOCK] = np.random.RandomState(generator).get_state()[1]
+    # At 624 words NumPy stands at the end of its block, at 0 of the next.
+    position = np.random.RandomState(generator).get_state()[2]
+    continue_blocks(words, 3)
+    out = np.zeros(size(900, 330))
+    pairs = words[position : position + 2 * out.size].copy().view(np.uint64)
+    uniforms_of(pairs, out)
+    expected = np.random.RandomState(generator).random_sample(out.size)
+    assert np.array_equal(out, expected)
+
+
+def test_uniforms_at_the_ends_of_their_range():
+    """All bits and none: tempering is linear, so raw zero words give 0; and one is never reached."""
+    out = np.empty(1)
+    uniforms_of(np.zeros(1, dtype=np.uint64), out)
+    assert out[0] == 0.0
+    for tempered in (0xFFFFFFFF, 0x80000000):
+        raw = next(word for word in [untempered(tempered)])
+        uniforms_of(np.array([raw | raw << 32], dtype=np.uint64), out)
+        assert out[0] == ((tempered >> 5) * 2**26 + (tempered >> 6)) / 2**53 < 1
+
+
+def untempered(word):
+    """Invert the tempering, bit by bit: it is linear over bits."""
+    key = [0] * 624
+    columns = []
+    for bit in range(32):
+        key[0] = 1 << bit
+        columns.append(next(naive.mt19937(key, 0)))
+    # Gauss's elimination over bits.
+    rows = [(column, 1 << bit) for bit, column in enumerate(columns)]
+    result = 0
+    for bit in reversed(range(32)):
+        pivot = next(row for row in rows if row[0] >> bit & 1)
+        rows = [
+            (row[0] ^ pivot[0], row[1] ^ pivot[1]) if row[0] >> bit & 1 and row is not pivot else row
+            for row in rows
+            if row is not pivot
+        ]
+        if word >> bit & 1:
+            word ^= pivot[0]
+            result ^= pivot[1]
+    return result
+
+
+# --- normals ---
+
+
+def test_initial_normals():
+    for seed in (0, 2**64 - 1):
+        for count in (1, 2, 51):
+            values = initial_normals(seed, count)
+            # Half a unit of an angle up to 2 pi, times a radius up to 7.
+            assert np.max(np.abs(values - addressed.normals(seed, count))) <= 7 * 2 * np.pi * 2.0**-52
+    assert np.array_equal(initial_normals(3, 9)[:4], initial_normals(3, 4))
+
+
+# --- products and layout ---
+
+
+@numba.njit
+def products(X, rows, vector, out, coefficients, total):
+    rows_times_vector(X, rows, vector, out)
+    vector_times_rows(coefficients, X, rows, total)
+
+
+@numba.njit
+def copy_from(source, begin, out):
+    copy_row(source, begin, out)
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@settings(max_examples=size(60, 8), deadline=None)
+@given(
+    length=st.integers(1, 150),
+    rows=st.integers(1, 21),
+    dense=st.booleans(),
+    seed=st.integers(0, 100),
+)
+def test_products_with_rows(dtype, length, rows, dense, seed):
+    """Rows close together, read past their ends, and rows with room; whatever lies behind a row is finite."""
+    rng = np.random.default_rng(seed)
+    width = padded_width(length)
+    stride = length if dense else padded_width(length + 1)
+    X = rng.normal(size=(buffer_rows(rows, stride, width), stride)).astype(dtype)
+    vector = np.zeros(width, dtype=dtype)
+    vector[:length] = rng.normal(size=length)
+    coefficients = np.full(padded_rows(rows), 3, dtype=dtype)
+    coefficients[:rows] = rng.normal(size=rows)
+    before = X.copy(), vector.copy(), coefficients.copy()
+    out, total = np.full(padded_rows(rows) + 8, 9, dtype=dtype), np.full(width, 9, dtype=dtype)
+    products(X, rows, vector, out, coefficients, total)
+
+    # A sum of n products, in any order: n u times the sum of their sizes (Higham, 2002, section 3.1).
+    unit = np.finfo(dtype).eps
+    plain, exact = X[:rows, :length].astype(np.float64), vector[:length].astype(np.float64)
+    bound = length * unit * (np.abs(plain) @ np.abs(exact))
+    assert np.all(np.abs(out[:rows] - plain @ exact) <= bound)
+    assert np.all(out[padded_rows(rows) :] == 9)
+    exact = coefficients[:rows].astype(np.float64)
+    bound = (rows + 1) * unit * (np.abs(exact) @ np.abs(plain))
+    assert np.all(np.abs(total[:length] - exact @ plain) <= bound)
+    assert np.isfinite(total).all()
+    for now, then in zip((X, vector, coefficients), before, strict=True):
+        assert np.array_equal(now, then)
+
+
+@pytest.mark.parametrize("source", FLOATS)
+@pytest.mark.parametrize("target", FLOATS)
+def test_copies_of_rows(source, target):
+    rng = np.random.default_rng(0)
+    table = rng.normal(size=200).astype(source)
+    for width in (16, 32, 48):
+        for begin in (0, 1, 7, 200 - width):
+            out = np.full(width + 16, 9, dtype=target)
+            copy_from(table, begin, out[:width])
+            assert np.array_equal(out[:width], table[begin : begin + width].astype(target))
+            assert np.all(out[width:] == 9)
+
+
+@settings(max_examples=200, deadline=None)
+@given(length=st.integers(1, 5000))
+def test_padding_is_whole_steps_and_no_more(length):
+    for padded, least in ((padded_width(length), 64 // 8), (padded_rows(length), 8)):
+        assert length <= padded < length + 64
+        assert padded % least == 0
+    assert padded_width(length) * 4 % 64 == 0
+
+
+@settings(max_examples=200, deadline=None)
+@given(rows=st.integers(1, 50), length=st.integers(1, 200), room=st.booleans())
+def test_buffers_have_room_for_what_is_read(rows, length, room):
+    width = padded_width(length)
+    stride = padded_width(length + 1) if room else length
+    allocated = buffer_rows(rows, stride, width)
+    # The last row of the last group of rows may be read to the end of its padding.
+    assert (padded_rows(rows) - 1) * stride + width <= allocated * stride
+
+
+@settings(max_examples=30, deadline=None)
+@given(rows=st.integers(1, 9), features=st.integers(1, 40))
+def test_rows_are_spread_and_get_a_one(rows, features):
+    stride = padded_width(features + 1)
+    values = np.arange(rows * features, dtype=float) + 2
+    X = np.full((rows + 1, stride), -1.0)
+    X.reshape(-1)[: values.size] = values
+    spread_rows(X, rows, features)
+    assert np.array_equal(X[:rows, :features], values.reshape(rows, features))
+    assert np.all(X[:rows, features] == 1)
+    assert not X[:rows, features + 1 :].any()
