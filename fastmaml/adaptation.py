@@ -11,15 +11,15 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastmaml.algorithms import Scratch, adapt
-from fastmaml.models import loss_gradient, predict, saved_size, score
+from fastmaml.models import Rows, loss_gradient, predict, saved_size, score
 from fastmaml.numerics.elementary import all_finite
-from fastmaml.numerics.layout import buffer_rows, padded_rows
+from fastmaml.numerics.layout import padded_rows
 from fastmaml.runtime.compilation import glue
 from fastmaml.runtime.entry import bind, entry_point
 from fastmaml.runtime.intrinsics import fetch_add
 from fastmaml.runtime.launch import launch
 from fastmaml.runtime.threads import resolve_threads
-from fastmaml.sources import draw, prepare, requirements
+from fastmaml.sources import Picks, draw, matrix, prepare, requirements
 
 # In the place of the first step that went wrong.
 NEVER = -1
@@ -38,7 +38,7 @@ class Adaptation(NamedTuple):
         The initialisation.
     source_state, words : ndarray of uint32
         As in `fastmaml.work.Work`, for one epoch.
-    X_support, y_support, X_query, y_query : ndarray
+    X, support_index, support_y, query_index, query_y : ndarray
         One drawn task for each worker.
     trajectory, saved, product, predictions, scratch_words : ndarray
         For each worker.
@@ -65,10 +65,11 @@ class Adaptation(NamedTuple):
     theta: Any
     source_state: Any
     words: Any
-    X_support: Any
-    y_support: Any
-    X_query: Any
-    y_query: Any
+    X: Any
+    support_index: Any
+    support_y: Any
+    query_index: Any
+    query_y: Any
     trajectory: Any
     saved: Any
     product: Any
@@ -86,10 +87,10 @@ class Adaptation(NamedTuple):
 @glue
 def adapt_task(work: Any, task: int, worker: int) -> None:
     """Draw, adapt and score one task."""
-    X_support, y_support = work.X_support[worker], work.y_support[worker]
-    X_query, y_query = work.X_query[worker], work.y_query[worker]
     trajectory, saved, product = work.trajectory[worker], work.saved[worker], work.product[worker]
     predictions = work.predictions[worker]
+    support = Picks(work.support_index[worker], work.support_y[worker])
+    query = Picks(work.query_index[worker], work.query_y[worker])
     queries = draw(
         work.source,
         work.tasks_per_batch,
@@ -97,23 +98,15 @@ def adapt_task(work: Any, task: int, worker: int) -> None:
         task,
         work.words,
         work.scratch_words[worker],
-        X_support,
-        y_support,
-        X_query,
-        y_query,
+        work.X[worker],
+        support,
+        query,
     )
+    X = matrix(work.source, work.X[worker])
+    support_rows = Rows(X, support.index, support.y, work.shots)
+    query_rows = Rows(X, query.index, query.y, queries)
     scratch = Scratch(trajectory, saved, product, product)
-    adapt(
-        work.algorithm,
-        work.model,
-        work.theta,
-        X_support,
-        y_support,
-        work.shots,
-        work.steps,
-        scratch,
-        trajectory,
-    )
+    adapt(work.algorithm, work.model, work.theta, support_rows, work.steps, scratch, trajectory)
     work.bad_step_out[task] = NEVER
     for s in range(work.steps):
         if work.bad_step_out[task] == NEVER and not all_finite(trajectory[s]):
@@ -121,10 +114,9 @@ def adapt_task(work: Any, task: int, worker: int) -> None:
     for i in range(work.score_steps.size):
         s = work.score_steps[i]
         theta = work.theta if s == 0 else trajectory[s - 1]
-        loss = loss_gradient(work.model, theta, X_query, y_query, queries, True, saved[0], product)
-        predict(work.model, theta, X_query, queries, predictions)
-        work.losses_out[task, i] = loss
-        work.scores_out[task, i] = score(work.model, predictions, y_query, queries)
+        work.losses_out[task, i] = loss_gradient(work.model, theta, query_rows, True, saved[0], product)
+        predict(work.model, theta, query_rows, predictions)
+        work.scores_out[task, i] = score(work.model, predictions, query_rows)
     if work.thetas_out.shape[0] > 0:
         final = work.theta if work.steps == 0 else trajectory[work.steps - 1]
         for k in range(final.size):
@@ -210,10 +202,11 @@ def adapt_epoch(
         theta=theta,
         source_state=np.zeros(needs.state, dtype=np.uint32) if source_state is None else source_state.copy(),
         words=np.zeros(needs.words, dtype=np.uint32),
-        X_support=zeros(workers, buffer_rows(needs.shots, needs.stride, width), needs.stride),
-        y_support=zeros(workers, padded_rows(needs.shots)),
-        X_query=zeros(workers, buffer_rows(needs.queries, needs.stride, width), needs.stride),
-        y_query=zeros(workers, padded_rows(needs.queries)),
+        X=zeros(workers, needs.buffered, needs.features),
+        support_index=np.zeros((workers, padded_rows(needs.shots)), dtype=np.int64),
+        support_y=zeros(workers, padded_rows(needs.shots)),
+        query_index=np.zeros((workers, padded_rows(needs.queries)), dtype=np.int64),
+        query_y=zeros(workers, padded_rows(needs.queries)),
         trajectory=zeros(workers, steps, width),
         saved=zeros(workers, 1, saved),
         product=zeros(workers, width),

@@ -23,14 +23,14 @@ from typing import Any
 import numpy as np
 
 from fastmaml.algorithms import Scratch, task_gradient
-from fastmaml.models import num_parameters
+from fastmaml.models import Rows, num_parameters
 from fastmaml.numerics.elementary import all_finite
 from fastmaml.optimizers import update
 from fastmaml.runtime.compilation import glue, whole
 from fastmaml.runtime.entry import entry_point
 from fastmaml.runtime.intrinsics import fetch_add, keep_whole
 from fastmaml.runtime.launch import ALONE
-from fastmaml.sources import draw, prepare
+from fastmaml.sources import Picks, draw, matrix, prepare
 from fastmaml.work import (
     EPOCHS_DONE,
     FIRST_CHUNK,
@@ -61,10 +61,9 @@ def draw_task(work: Any, epoch: Any, task: Any, slot: Any, drawn: Any, worker: i
         task,
         work.words[slot],
         work.scratch_words[worker],
-        work.X_support[drawn],
-        work.y_support[drawn],
-        work.X_query[drawn],
-        work.y_query[drawn],
+        work.X[drawn],
+        Picks(work.support_index[drawn], work.support_y[drawn]),
+        Picks(work.query_index[drawn], work.query_y[drawn]),
     )
 
 
@@ -73,16 +72,13 @@ def compute_task(work: Any, drawn: int, worker: int, want_loss: bool, out: Any) 
     """Write the gradient of the task drawn in place ``drawn``, and return its losses."""
     keep_whole()
     scratch = Scratch(work.trajectory[worker], work.saved[worker], work.vector[worker], work.product[worker])
+    X = matrix(work.source, work.X[drawn])
     return task_gradient(
         work.algorithm,
         work.model,
         work.theta,
-        work.X_support[drawn],
-        work.y_support[drawn],
-        work.shots,
-        work.X_query[drawn],
-        work.y_query[drawn],
-        work.queries[drawn],
+        Rows(X, work.support_index[drawn], work.support_y[drawn], work.shots),
+        Rows(X, work.query_index[drawn], work.query_y[drawn], work.queries[drawn]),
         want_loss,
         scratch,
         out,

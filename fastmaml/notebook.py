@@ -306,7 +306,13 @@ class MAML:
             self._run(settings, None)
 
     def sigmoid(self, a: Any) -> Any:
-        """Return ``1 / (1 + exp(-a))``, elementwise, without overflow or warning."""
+        """Return ``1 / (1 + exp(-a))``, elementwise, without overflow or warning.
+
+        Parameters
+        ----------
+        a : array_like
+            Numbers of any size.
+        """
         return sigmoid(a)
 
     @property
@@ -402,11 +408,22 @@ class MAML:
         return self._as_model(result.thetas_out[0])
 
     def predict_proba(self, X: Any) -> np.ndarray:
-        """Return the probabilities (n, 2) of label 0 and 1 under theta itself, without adapting."""
+        """Return the probabilities of label 0 and 1 under theta itself, without adapting.
+
+        Parameters
+        ----------
+        X : array_like of shape (n, num_features)
+            Finite rows.
+
+        Returns
+        -------
+        ndarray of shape (n, 2), float64
+            Columns: label 0, label 1.
+        """
         return self._as_model(self._check().theta).predict_proba(X)
 
     def predict(self, X: Any) -> np.ndarray:
-        """Return the more probable label (n,) under theta itself, without adapting."""
+        """Return the more probable label (n,) under theta itself, without adapting. See `predict_proba`."""
         return self._as_model(self._check().theta).predict(X)
 
     def evaluate(
@@ -563,7 +580,7 @@ class MAML:
         if self.tasks is not None:
             return table_spec(self.tasks, settings.shots, settings.queries, self.seed_ or 0)
         assert settings.queries is not None  # Checked: only tasks= allows None.
-        sizes = (settings.model.num_features, settings.shots, settings.queries, settings.model.intercept)
+        sizes = (settings.model.num_features, settings.shots, settings.queries)
         if self.random_state is not None:
             return NoiseSpec(np.uint64(self.random_state), *sizes)
         return NotebookNoiseSpec(*sizes)

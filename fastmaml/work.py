@@ -8,7 +8,7 @@ import numpy as np
 
 from fastmaml.algorithms import inner_steps
 from fastmaml.models import saved_size
-from fastmaml.numerics.layout import buffer_rows, padded_rows
+from fastmaml.numerics.layout import padded_rows
 from fastmaml.optimizers import state_size
 from fastmaml.sources import requirements
 
@@ -62,8 +62,10 @@ class Work(NamedTuple):
         The source's.
     words : ndarray of shape (slots, words) of uint32
         What the source prepared, an epoch a slot.
-    X_support, y_support, X_query, y_query : ndarray of shape (drawn, rows, stride) and (drawn, rows)
-        Drawn tasks: one for each worker, or one for each task of the blocks drawn ahead.
+    X : ndarray of shape (drawn, buffered, features)
+        Rows of drawn tasks: one task for each worker, or one for each task of the blocks drawn ahead.
+    support_index, support_y, query_index, query_y : ndarray of shape (drawn, padded rows)
+        Which rows of the source's matrix are the support and the query rows, and their targets.
     queries : ndarray of shape (drawn,) of int64
         Query rows drawn.
     addend : ndarray of shape (workers, width)
@@ -95,10 +97,11 @@ class Work(NamedTuple):
     status: Any
     source_state: Any
     words: Any
-    X_support: Any
-    y_support: Any
-    X_query: Any
-    y_query: Any
+    X: Any
+    support_index: Any
+    support_y: Any
+    query_index: Any
+    query_y: Any
     queries: Any
     addend: Any
     trajectory: Any
@@ -163,10 +166,11 @@ def allocate(
         status=np.zeros(NUM_STATUS, dtype=np.int64),
         source_state=np.zeros(needs.state, dtype=np.uint32),
         words=np.zeros((max(2, 2 * ahead), needs.words), dtype=np.uint32),
-        X_support=zeros(drawn, buffer_rows(needs.shots, needs.stride, width), needs.stride),
-        y_support=zeros(drawn, padded_rows(needs.shots)),
-        X_query=zeros(drawn, buffer_rows(needs.queries, needs.stride, width), needs.stride),
-        y_query=zeros(drawn, padded_rows(needs.queries)),
+        X=zeros(drawn, needs.buffered, needs.features),
+        support_index=np.zeros((drawn, padded_rows(needs.shots)), dtype=np.int64),
+        support_y=zeros(drawn, padded_rows(needs.shots)),
+        query_index=np.zeros((drawn, padded_rows(needs.queries)), dtype=np.int64),
+        query_y=zeros(drawn, padded_rows(needs.queries)),
         queries=np.zeros(drawn, dtype=np.int64),
         addend=zeros(num_workers, width),
         trajectory=zeros(num_workers, steps, width),

@@ -68,11 +68,10 @@ def test_evaluation_against_the_formulas(fit_intercept, shots, seed):
 def test_steps_are_sorted_and_counted_once():
     model, tasks = make(), tasks_of(SIZES)
     expected = model.evaluate(tasks, shots=2, steps=(0, 1, 5))
-    for steps in ((5, 0, 1, 0), [np.int64(1), 5, 0], range(0), {0, 1, 5}):
-        if len(steps):
-            other = model.evaluate(tasks, shots=2, steps=steps)
-            for one, two in zip(expected, other, strict=True):
-                assert np.array_equal(one, two)
+    for steps in ((5, 0, 1, 0), [np.int64(1), 5, 0], np.array([1, 0, 5]), {0, 1, 5}):
+        other = model.evaluate(tasks, shots=2, steps=steps)
+        for one, two in zip(expected, other, strict=True):
+            assert np.array_equal(one, two)
     assert model.evaluate(tasks, shots=2, steps=5).loss == expected.loss[2:]
 
 

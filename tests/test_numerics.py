@@ -263,7 +263,7 @@ def test_uniforms_at_the_ends_of_their_range():
     uniforms_of(np.zeros(1, dtype=np.uint64), out)
     assert out[0] == 0.0
     for tempered in (0xFFFFFFFF, 0x80000000):
-        raw = next(word for word in [untempered(tempered)])
+        raw = untempered(tempered)
         uniforms_of(np.array([raw | raw << 32], dtype=np.uint64), out)
         assert out[0] == ((tempered >> 5) * 2**26 + (tempered >> 6)) / 2**53 < 1
 

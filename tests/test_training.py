@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sizes import COMPILED, size
 
-from fastmaml import MAML, notebook, training
+from fastmaml import MAML, notebook, training, work
 
 SEED = 2**63 + 2**31 + 12345  # Both halves of the key matter.
 SMALL = {"num_tasks": 5, "num_samples": 3, "num_features": 4, "query_samples": 2, "alpha": 0.5, "beta": 0.7}
@@ -99,6 +99,17 @@ def test_draws_of_more_tasks_than_chunks():
     expected = by_the_oracle(model, model.theta, 3)
     model.train()
     assert_close(model.theta, expected)
+
+
+@pytest.mark.parametrize("num_tasks", [3, 5, 8])
+def test_chunks_of_several_tasks(num_tasks, monkeypatch):
+    """As above, with fewer chunks: of one, two, three and four tasks."""
+    monkeypatch.setattr(work, "MAX_CHUNKS", 2)
+    model = MAML(**{**SMALL, "num_tasks": num_tasks}, random_state=SEED, epochs=3, verbose=False)
+    expected = by_the_oracle(model, model.theta, 3)
+    model.train()
+    assert_close(model.theta, expected)
+    assert len(model.theta_) == num_tasks
 
 
 def test_epochs_beyond_32_bits_have_their_own_addresses():
@@ -209,6 +220,26 @@ def test_every_road_gives_the_same_bits(road):
 def test_any_workers_blocks_and_slices_give_the_same_bits(num_tasks, epochs, workers, ahead, slice_seconds):
     road = {"workers": workers, "ahead": ahead, "slice_seconds": slice_seconds}
     assert_same_bits(trained(epochs, road, num_tasks=num_tasks), trained(epochs, num_tasks=num_tasks))
+
+
+def test_ways_are_measured_and_measured_again():
+    """Serial and parallel take turns until both are known; the slower one gets another chance now and then."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training, "WORTH_THREADS", 0)
+        patch.setattr(training, "SURE_SECONDS", 0)
+        patch.setattr(training, "resolve_threads", lambda _: 2)
+        run, taken = training.launch, []
+
+        def launch(bound, regions, workers, *rest):
+            taken.append(workers)
+            run(bound, regions, workers, *rest)
+
+        patch.setattr(training, "launch", launch)
+        model = trained(100, {"workers": 2, "slice_seconds": 1e9}, log_every=1)
+    assert len(taken) == 100
+    assert sorted(taken[:2]) == [1, 2]
+    assert all(3 <= taken.count(workers) <= 97 for workers in (1, 2))
+    assert_same_bits(model, trained(100, log_every=1))
 
 
 @settings(max_examples=size(20, 5), deadline=None)

@@ -39,12 +39,8 @@ def task_gradient(
     algorithm: Any,
     model: Any,
     theta: Any,
-    X_support: Any,
-    y_support: Any,
-    shots: int,
-    X_query: Any,
-    y_query: Any,
-    queries: int,
+    support: Any,
+    query: Any,
     want_loss: bool,
     scratch: Any,
     gradient_out: Any,
@@ -57,12 +53,8 @@ def task_gradient(
         The specs.
     theta : ndarray of shape (width,)
         The initialisation; not changed.
-    X_support, X_query : ndarray of shape (allocated rows, stride)
-        Rows, as `fastmaml.models.loss_gradient` takes them.
-    y_support, y_query : ndarray
-        Targets, as `fastmaml.models.loss_gradient` takes them.
-    shots, queries : int
-        Support rows and query rows.
+    support, query : fastmaml.models.Rows
+        The task's rows.
     want_loss : bool
         Whether the losses are seen.
     scratch : Scratch
@@ -78,17 +70,7 @@ def task_gradient(
 
 
 @contract
-def adapt(
-    algorithm: Any,
-    model: Any,
-    theta: Any,
-    X: Any,
-    y: Any,
-    rows: int,
-    steps: int,
-    scratch: Any,
-    theta_out: Any,
-) -> Any:
+def adapt(algorithm: Any, model: Any, theta: Any, rows: Any, steps: int, scratch: Any, theta_out: Any) -> Any:
     """Write the parameters after ``steps`` inner steps on the given rows.
 
     ``theta_out`` (steps, width) receives the parameters after each step. ``steps`` may exceed the steps of

@@ -52,12 +52,8 @@ def _task_gradient(
     algorithm: Any,
     model: Any,
     theta: Any,
-    X_support: Any,
-    y_support: Any,
-    shots: int,
-    X_query: Any,
-    y_query: Any,
-    queries: int,
+    support: Any,
+    query: Any,
     want_loss: bool,
     scratch: Any,
     gradient_out: Any,
@@ -68,9 +64,8 @@ def _task_gradient(
     # One call for support and query rows: it is inlined, and once is enough.
     for s in range(steps + 1):
         last = s == steps
-        X, y, rows = (X_query, y_query, queries) if last else (X_support, y_support, shots)
-        seen = want_loss and (s == 0 or last)
-        loss = loss_gradient(model, current, X, y, rows, seen, saved[s], gradient_out)
+        rows = query if last else support
+        loss = loss_gradient(model, current, rows, want_loss and (s == 0 or last), saved[s], gradient_out)
         if last:
             query_loss = loss
         else:
@@ -84,7 +79,7 @@ def _task_gradient(
             for k in range(vector.size):
                 vector[k] = rate[k] * gradient_out[k]
             before = trajectory[s - 1] if s > 0 else theta
-            hessian_vector_product(model, before, X_support, y_support, shots, saved[s], vector, product)
+            hessian_vector_product(model, before, support, saved[s], vector, product)
             for k in range(vector.size):
                 gradient_out[k] -= product[k]
     return support_loss, query_loss
@@ -92,18 +87,10 @@ def _task_gradient(
 
 @adapt.register(MAMLSpec)
 def _adapt(
-    algorithm: Any,
-    model: Any,
-    theta: Any,
-    X: Any,
-    y: Any,
-    rows: int,
-    steps: int,
-    scratch: Any,
-    theta_out: Any,
+    algorithm: Any, model: Any, theta: Any, rows: Any, steps: int, scratch: Any, theta_out: Any
 ) -> Any:
     current = theta
     for s in range(steps):
-        loss_gradient(model, current, X, y, rows, False, scratch.saved[0], scratch.product)
+        loss_gradient(model, current, rows, False, scratch.saved[0], scratch.product)
         inner_step(algorithm.inner_rates, s, current, scratch.product, theta_out[s])
         current = theta_out[s]

@@ -4,6 +4,7 @@ The contract is in `fastmaml.models.contract`; each other file holds one impleme
 """
 
 from fastmaml.models.contract import (
+    Rows,
     hessian_vector_product,
     loss_gradient,
     num_parameters,
@@ -15,6 +16,7 @@ from fastmaml.models.logistic import LogisticSpec
 
 __all__ = [
     "LogisticSpec",
+    "Rows",
     "hessian_vector_product",
     "loss_gradient",
     "num_parameters",

@@ -1,16 +1,36 @@
-"""Models: what is learned. The contract of a model, and the models that there are.
+"""Models: what is learned. The contract of a model.
 
-A model is a spec (a NamedTuple of its sizes) for which the functions below are registered. Parameters lie
-in one flat vector ``theta`` of ``num_parameters`` entries, padded with zeros to ``padded_width``
-(`fastmaml.numerics.layout`). A row of features may carry anything finite behind its features; where the
-model has an intercept, the source has put a one there (`fastmaml.sources.Requirements`).
+A model is a spec (a NamedTuple of its sizes) for which the functions below are registered. Parameters lie in
+one flat vector ``theta`` of ``num_parameters`` entries, padded with zeros to ``padded_width``
+(`fastmaml.numerics.layout`).
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from fastmaml.runtime.dispatch import contract
+
+
+class Rows(NamedTuple):
+    """Labelled rows, picked from a matrix that may be the user's table.
+
+    Attributes
+    ----------
+    X : ndarray of shape (any, num_features), float32 or float64
+        The matrix; C-contiguous.
+    index : ndarray of shape (>= padded_rows(count),) of int64
+        Which of its rows; what stands from ``count`` on are rows too, though not these.
+    y : ndarray of shape (>= padded_rows(count),)
+        Targets, in the dtype of theta; anything finite from ``count`` on.
+    count : int
+        How many rows.
+    """
+
+    X: Any
+    index: Any
+    y: Any
+    count: Any
 
 
 @contract
@@ -25,7 +45,7 @@ def saved_size(model: Any, rows: int) -> Any:
 
 @contract
 def loss_gradient(
-    model: Any, theta: Any, X: Any, y: Any, rows: int, want_loss: bool, saved_out: Any, gradient_out: Any
+    model: Any, theta: Any, rows: Any, want_loss: bool, saved_out: Any, gradient_out: Any
 ) -> Any:
     """Write the gradient of the mean loss over the rows, and return that loss.
 
@@ -35,12 +55,8 @@ def loss_gradient(
         The spec.
     theta : ndarray of shape (width,)
         Parameters, zero from ``num_parameters`` on.
-    X : ndarray of shape (allocated rows, stride)
-        Rows; there are at least as many as `fastmaml.numerics.layout.buffer_rows` says.
-    y : ndarray of shape (>= padded_rows(rows),)
-        Targets, in the dtype of theta; anything finite from ``rows`` on.
-    rows : int
-        How many rows there are.
+    rows : Rows
+        The rows.
     want_loss : bool
         Whether anybody sees the loss. If not, return 0.0.
     saved_out : ndarray of shape (>= saved_size,)
@@ -57,13 +73,13 @@ def loss_gradient(
 
 @contract
 def hessian_vector_product(
-    model: Any, theta: Any, X: Any, y: Any, rows: int, saved: Any, vector: Any, product_out: Any
+    model: Any, theta: Any, rows: Any, saved: Any, vector: Any, product_out: Any
 ) -> Any:
     """Write the Hessian of the mean loss at theta times a vector.
 
     Parameters
     ----------
-    model, theta, X, y, rows
+    model, theta, rows
         As `loss_gradient` had them.
     saved : ndarray of shape (>= saved_size,)
         What `loss_gradient` kept; may be overwritten, it is used once.
@@ -75,13 +91,13 @@ def hessian_vector_product(
 
 
 @contract
-def predict(model: Any, theta: Any, X: Any, rows: int, out: Any) -> Any:
+def predict(model: Any, theta: Any, rows: Any, out: Any) -> Any:
     """Write the prediction for each row (for a classifier of two classes the probability of class 1).
 
-    out (>= padded_rows(rows),): entries from ``rows`` on may be overwritten.
+    out (>= padded_rows(rows.count),): entries from ``rows.count`` on may be overwritten.
     """
 
 
 @contract
-def score(model: Any, predictions: Any, y: Any, rows: int) -> Any:
+def score(model: Any, predictions: Any, rows: Any) -> Any:
     """Return how good predictions are: for a classifier the share of the rows that is right."""

@@ -1,12 +1,13 @@
-"""Products of a small block of rows with a vector, from both sides, and copies of rows: what a layer costs.
+"""Products of a few rows of a matrix with a vector, from both sides: what a layer costs.
 
 Written as vector instructions, not as loops to be vectorised: for rows of some fifty entries the compiler's
 own vector loops spend half of their time in what stands before and after them. A *lane block* is 64 bytes,
-whatever registers the processor makes of it. The order of every sum is written down here, so it is the same
+whatever registers the processor makes of it; the last, partial block of a row is loaded under a mask, so
+nothing is read that is not part of the row. The order of every sum is written down here, so it is the same
 wherever it is called.
 
-Rows lie ``stride`` entries apart and are read a whole number of lane blocks wide, whatever the stride
-(`fastmaml.numerics.layout`). Each function has its meaning in plain Python beside it.
+Rows are picked by an index, and a matrix of the other precision is converted as it is loaded. So a task's
+rows may stay where they are, in the user's table. Each function has its meaning in plain Python beside it.
 """
 
 from __future__ import annotations
@@ -28,32 +29,25 @@ WIDE = 4
 INDEX = ir.IntType(64)
 
 
-def rows_times_vector(X: Any, rows: int, vector: Any, out: Any) -> None:
-    """Write the dot product of each row with a vector.
+def rows_times_vector(X: Any, index: Any, rows: int, vector: Any, out: Any) -> None:
+    """Write the dot product of each picked row with the beginning of a vector.
 
-    X (allocated rows, stride), vector (width,) with zero padding, out (>= rows rounded up to a multiple of
-    4,): entries from ``rows`` on may be overwritten with anything finite.
+    X (any, features), index (>= rows rounded up to a multiple of 4,) of int64, vector (>= features, whole
+    lane blocks,), out (as index,): entries from ``rows`` on may be overwritten with anything finite.
     """
-    flat, stride, width = X.reshape(-1), X.shape[1], vector.size
     for r in range(rows):
-        out[r] = np.dot(flat[r * stride : r * stride + width], vector)
+        out[r] = np.dot(X[index[r]].astype(vector.dtype), vector[: X.shape[1]])
 
 
-def vector_times_rows(coefficients: Any, X: Any, rows: int, out: Any) -> None:
-    """Write the sum of the rows, each times its coefficient.
+def vector_times_rows(coefficients: Any, X: Any, index: Any, rows: int, out: Any) -> None:
+    """Write the sum of the picked rows, each times its coefficient.
 
-    coefficients (>= rows,), X (allocated rows, stride), out (width,): what a row has behind its features gets
-    summed up as well.
+    coefficients (>= rows,), X (any, features), index (>= rows,) of int64, out (>= features, whole lane
+    blocks,): entries from ``features`` on may be overwritten with zeros.
     """
-    flat, stride, width = X.reshape(-1), X.shape[1], out.size
-    out[:] = 0
+    out[: X.shape[1]] = 0
     for r in range(rows):
-        out += coefficients[r] * flat[r * stride : r * stride + width]
-
-
-def copy_row(source: Any, begin: int, out: Any) -> None:
-    """Write ``source[begin : begin + out.size]``, whole lane blocks, to out, in the dtype of out."""
-    out[:] = source[begin : begin + out.size]
+        out[: X.shape[1]] += coefficients[r] * X[index[r]].astype(out.dtype)
 
 
 class _Lanes:
@@ -76,11 +70,17 @@ class _Lanes:
     def load(self, base: Any, index: Any) -> Any:
         return self.builder.load(self.address(base, index), align=self.itemsize)
 
+    def first(self, count: Any) -> Any:
+        """Return a mask of the first ``count`` lanes."""
+        numbers = ir.Constant(ir.VectorType(INDEX, self.count), list(range(self.count)))
+        return self.builder.icmp_signed("<", numbers, self.splat(count))
+
     def store(self, value: Any, base: Any, index: Any) -> None:
         self.builder.store(value, self.address(base, index, value.type), align=self.itemsize)
 
     def splat(self, value: Any) -> Any:
-        single = self.builder.insert_element(ir.Constant(self.vector, ir.Undefined), value, self.integer(0))
+        empty = ir.Constant(ir.VectorType(value.type, self.count), ir.Undefined)
+        single = self.builder.insert_element(empty, value, self.integer(0))
         mask = ir.Constant(ir.VectorType(ir.IntType(32), self.count), None)
         return self.builder.shuffle_vector(single, single, mask)
 
@@ -110,6 +110,50 @@ class _Lanes:
         ab = self.builder.fadd(self.shuffle(a, b, [0, 4, 2, 6]), self.shuffle(a, b, [1, 5, 3, 7]))
         cd = self.builder.fadd(self.shuffle(c, d, [0, 4, 2, 6]), self.shuffle(c, d, [1, 5, 3, 7]))
         return self.builder.fadd(self.shuffle(ab, cd, [0, 1, 4, 5]), self.shuffle(ab, cd, [2, 3, 6, 7]))
+
+
+class _Rows:
+    """Loads from the picked rows of a matrix, converted to the lanes' type."""
+
+    def __init__(self, lanes: _Lanes, context: Any, matrix_type: Any, matrix: Any, index: Any) -> None:
+        self.lanes, self.builder, self.index = lanes, lanes.builder, index
+        self.data = matrix.data
+        self.features = cgutils.unpack_tuple(self.builder, matrix.shape)[1]
+        self.scalar = context.get_value_type(matrix_type.dtype)
+        self.itemsize = matrix_type.dtype.bitwidth // 8
+        self.vector = ir.VectorType(self.scalar, lanes.count)
+        # All blocks but the last are whole; the last one is loaded under a mask.
+        blocks = self.builder.sdiv(
+            self.builder.add(self.features, lanes.integer(lanes.count - 1)), lanes.integer(lanes.count)
+        )
+        self.last = self.builder.mul(self.builder.sub(blocks, lanes.integer(1)), lanes.integer(lanes.count))
+        self.mask = lanes.first(self.builder.sub(self.features, self.last))
+
+    def start(self, row: Any) -> Any:
+        """Return the position of the first entry of a picked row."""
+        return self.builder.mul(self.builder.load(self.builder.gep(self.index, [row])), self.features)
+
+    def load(self, position: Any) -> Any:
+        """Load a whole lane block."""
+        address = self.lanes.address(self.data, position, self.vector)
+        return self._converted(self.builder.load(address, align=self.itemsize))
+
+    def load_last(self, position: Any) -> Any:
+        """Load the last lane block of a row, zeros behind its end."""
+        name = f"llvm.masked.load.v{self.lanes.count}f{8 * self.itemsize}.p0"
+        pointer, bits = self.vector.as_pointer(), self.mask.type
+        kind = ir.FunctionType(self.vector, [pointer, ir.IntType(32), bits, self.vector])
+        function = cgutils.get_or_insert_function(self.builder.module, kind, name)
+        address = self.lanes.address(self.data, position, self.vector)
+        align, zero = ir.Constant(ir.IntType(32), self.itemsize), ir.Constant(self.vector, None)
+        return self._converted(self.builder.call(function, [address, align, self.mask, zero]))
+
+    def _converted(self, value: Any) -> Any:
+        if self.itemsize > self.lanes.itemsize:
+            return self.builder.fptrunc(value, self.lanes.vector)
+        if self.itemsize < self.lanes.itemsize:
+            return self.builder.fpext(value, self.lanes.vector)
+        return value
 
 
 def _array(context: Any, builder: Any, array_type: Any, value: Any) -> Any:
@@ -143,95 +187,89 @@ def _loop(builder: Any, begin: Any, end: Any, step: int, carried: list[Any], bod
 if not config.DISABLE_JIT:
 
     @intrinsic
-    def _rows_times_vector(typingctx: Any, X: Any, rows: Any, vector: Any, out: Any) -> Any:
+    def _rows_times_vector(typingctx: Any, X: Any, index: Any, rows: Any, vector: Any, out: Any) -> Any:
         def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            lanes = _Lanes(context, builder, signature.args[0].dtype)
-            matrix, right, result = (_array(context, builder, signature.args[i], args[i]) for i in (0, 2, 3))
-            stride = cgutils.unpack_tuple(builder, matrix.shape)[1]
-            width = cgutils.unpack_tuple(builder, right.shape)[0]
+            lanes = _Lanes(context, builder, signature.args[3].dtype)
+            matrix, picked, right, result = (
+                _array(context, builder, signature.args[i], args[i]) for i in (0, 1, 3, 4)
+            )
+            picks = _Rows(lanes, context, signature.args[0], matrix, picked.data)
 
             def group(row: Any, _: list[Any]) -> list[Any]:
-                starts = [builder.mul(builder.add(row, lanes.integer(i)), stride) for i in range(GROUP)]
+                starts = [picks.start(builder.add(row, lanes.integer(i))) for i in range(GROUP)]
 
-                def block(column: Any, sums: list[Any]) -> list[Any]:
+                def block(load: Any, column: Any, sums: list[Any]) -> list[Any]:
                     factor = lanes.load(right.data, column)
                     return [
-                        lanes.multiply_add(lanes.load(matrix.data, builder.add(start, column)), factor, total)
+                        lanes.multiply_add(load(builder.add(start, column)), factor, total)
                         for start, total in zip(starts, sums, strict=True)
                     ]
 
-                sums = _loop(builder, lanes.integer(0), width, lanes.count, [lanes.zero] * GROUP, block)
+                sums = _loop(
+                    builder,
+                    lanes.integer(0),
+                    picks.last,
+                    lanes.count,
+                    [lanes.zero] * GROUP,
+                    lambda column, sums: block(picks.load, column, sums),
+                )
+                sums = block(picks.load_last, picks.last, sums)
                 lanes.store(lanes.sums_of_four(sums), result.data, row)
                 return []
 
-            _loop(builder, lanes.integer(0), args[1], GROUP, [], group)
+            _loop(builder, lanes.integer(0), args[2], GROUP, [], group)
             return context.get_dummy_value()
 
-        return types.none(X, types.int64, vector, out), generate
+        return types.none(X, index, types.int64, vector, out), generate
 
     @intrinsic
-    def _vector_times_rows(typingctx: Any, coefficients: Any, X: Any, rows: Any, out: Any) -> Any:
+    def _vector_times_rows(typingctx: Any, coefficients: Any, X: Any, index: Any, rows: Any, out: Any) -> Any:
         def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            lanes = _Lanes(context, builder, signature.args[1].dtype)
-            left, matrix, result = (_array(context, builder, signature.args[i], args[i]) for i in (0, 1, 3))
-            stride = cgutils.unpack_tuple(builder, matrix.shape)[1]
-            width = cgutils.unpack_tuple(builder, result.shape)[0]
+            lanes = _Lanes(context, builder, signature.args[0].dtype)
+            left, matrix, picked, result = (
+                _array(context, builder, signature.args[i], args[i]) for i in (0, 1, 2, 4)
+            )
+            picks = _Rows(lanes, context, signature.args[1], matrix, picked.data)
 
-            def columns(blocks: int) -> Any:
-                def span(column: Any, _: list[Any]) -> list[Any]:
-                    def row(r: Any, sums: list[Any]) -> list[Any]:
-                        factor = lanes.splat(builder.load(builder.gep(left.data, [r])))
-                        start = builder.add(builder.mul(r, stride), column)
-                        return [
-                            lanes.multiply_add(
-                                factor,
-                                lanes.load(matrix.data, builder.add(start, lanes.integer(i * lanes.count))),
-                                total,
-                            )
-                            for i, total in enumerate(sums)
-                        ]
+            def span(column: Any, loads: list[Any]) -> None:
+                """Sum up and store as many lane blocks as there are ways to load them."""
 
-                    sums = _loop(builder, lanes.integer(0), args[2], 1, [lanes.zero] * blocks, row)
-                    for i, total in enumerate(sums):
-                        place = builder.add(column, lanes.integer(i * lanes.count))
-                        lanes.store(total, result.data, place)
-                    return []
+                def row(r: Any, sums: list[Any]) -> list[Any]:
+                    factor = lanes.splat(builder.load(builder.gep(left.data, [r])))
+                    start = builder.add(picks.start(r), column)
+                    return [
+                        lanes.multiply_add(
+                            factor, load(builder.add(start, lanes.integer(i * lanes.count))), total
+                        )
+                        for i, (load, total) in enumerate(zip(loads, sums, strict=True))
+                    ]
 
-                return span
+                sums = _loop(builder, lanes.integer(0), args[3], 1, [lanes.zero] * len(loads), row)
+                for i, total in enumerate(sums):
+                    lanes.store(total, result.data, builder.add(column, lanes.integer(i * lanes.count)))
 
-            wide = WIDE * lanes.count
-            wide_end = builder.mul(builder.sdiv(width, lanes.integer(wide)), lanes.integer(wide))
-            _loop(builder, lanes.integer(0), wide_end, wide, [], columns(WIDE))
-            _loop(builder, wide_end, width, lanes.count, [], columns(1))
-            return context.get_dummy_value()
-
-        return types.none(coefficients, X, types.int64, out), generate
-
-    @intrinsic
-    def _copy_row(typingctx: Any, source: Any, begin: Any, out: Any) -> Any:
-        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            given, wanted = (_Lanes(context, builder, signature.args[i].dtype) for i in (0, 2))
-            origin, result = (_array(context, builder, signature.args[i], args[i]) for i in (0, 2))
-            width = cgutils.unpack_tuple(builder, result.shape)[0]
-            count = min(given.count, wanted.count)
-
-            def block(column: Any, _: list[Any]) -> list[Any]:
-                address = given.address(
-                    origin.data, builder.add(args[1], column), ir.VectorType(given.scalar, count)
-                )
-                value = builder.load(address, align=given.itemsize)
-                target = ir.VectorType(wanted.scalar, count)
-                if given.itemsize > wanted.itemsize:
-                    value = builder.fptrunc(value, target)
-                elif given.itemsize < wanted.itemsize:
-                    value = builder.fpext(value, target)
-                wanted.store(value, result.data, column)
+            def wide(column: Any, _: list[Any]) -> list[Any]:
+                span(column, [picks.load] * WIDE)
                 return []
 
-            _loop(builder, wanted.integer(0), width, count, [], block)
+            # As many spans of whole blocks as leave one to four blocks, of which the last is partial.
+            wide_width = lanes.integer(WIDE * lanes.count)
+            wide_end = builder.mul(builder.sdiv(picks.last, wide_width), wide_width)
+            _loop(builder, lanes.integer(0), wide_end, WIDE * lanes.count, [], wide)
+            left_over = builder.sdiv(builder.sub(picks.last, wide_end), lanes.integer(lanes.count))
+            after = builder.append_basic_block("done")
+            choices = [builder.append_basic_block(f"whole.{count}") for count in range(WIDE)]
+            switch = builder.switch(left_over, choices[0])
+            for count, choice in enumerate(choices):
+                if count:
+                    switch.add_case(lanes.integer(count), choice)
+                builder.position_at_end(choice)
+                span(wide_end, [picks.load] * count + [picks.load_last])
+                builder.branch(after)
+            builder.position_at_end(after)
             return context.get_dummy_value()
 
-        return types.none(source, types.int64, out), generate
+        return types.none(coefficients, X, index, types.int64, out), generate
 
     def _compile_as(instructions: Any, function: Any) -> None:
         """Let compiled code that calls the function run the instructions instead."""
@@ -243,4 +281,3 @@ if not config.DISABLE_JIT:
 
     _compile_as(_rows_times_vector, rows_times_vector)
     _compile_as(_vector_times_rows, vector_times_rows)
-    _compile_as(_copy_row, copy_row)

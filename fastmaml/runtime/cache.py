@@ -16,8 +16,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import hashlib
-import importlib
-import inspect
 import os
 import pickle
 import platform
@@ -35,6 +33,8 @@ from numba.core.caching import _Cache
 from numba.core.serialize import dumps
 from numba.misc.appdirs import AppDirs
 
+from fastmaml.version import __version__
+
 PACKAGE_FOLDER = Path(__file__).resolve().parent.parent
 DIGEST_BYTES = 32
 # Kernels that no run has loaded for this long belong to an older version or a forgotten experiment.
@@ -49,12 +49,16 @@ def cache_folder() -> Path:
 
 @functools.cache
 def package_stamp() -> str:
-    """Hash the names and contents of every source file of the package."""
-    stamp = hashlib.sha256()
+    """Hash the version, and the names and contents of every source file of the package."""
+    stamp = hashlib.sha256(__version__.encode())
     for path in sorted(PACKAGE_FOLDER.rglob("*.py")):
         stamp.update(str(path.relative_to(PACKAGE_FOLDER)).encode() + b"\0")
         stamp.update(path.read_bytes() + b"\0")
     return stamp.hexdigest()
+
+
+# Now, while the package is being imported: what is edited later is not what this process compiles.
+package_stamp()
 
 
 @functools.cache
@@ -89,7 +93,7 @@ def _spec_classes(signature: tuple[Any, ...]) -> Iterator[type]:
 
 def _foreign_sources(signature: tuple[Any, ...]) -> str | None:
     """Hash the sources of parts from outside the package; None where one has no source file to hash."""
-    from fastmaml.runtime.dispatch import implementation_modules
+    from fastmaml.runtime.dispatch import implementation_modules, source_stamp
 
     package = __name__.partition(".")[0]
     stamp = hashlib.sha256()
@@ -99,11 +103,10 @@ def _foreign_sources(signature: tuple[Any, ...]) -> str | None:
             return None
         if name.partition(".")[0] == package:
             continue
-        try:
-            source = inspect.getsourcefile(importlib.import_module(name))
-            stamp.update(name.encode() + b"\0" + Path(source or "").read_bytes() + b"\0")
-        except (OSError, TypeError):
+        source = source_stamp(name)
+        if source is None:
             return None
+        stamp.update(f"{name}\0{source}\0".encode())
     return stamp.hexdigest()
 
 
@@ -135,7 +138,8 @@ class KernelCache(_Cache):
         foreign = _foreign_sources(arguments)
         if not self._enabled or foreign is None:
             return None
-        specs = sorted(f"{c.__module__}.{c.__qualname__}" for c in _spec_classes(arguments))
+        # In their order: two specs of one name from two modules may change places.
+        specs = [f"{c.__module__}.{c.__qualname__}" for c in _spec_classes(arguments)]
         codegen = target_context.codegen().magic_tuple()
         key = repr((self._name, str(arguments), specs, codegen, platform_stamp(), package_stamp(), foreign))
         return cache_folder() / (hashlib.sha256(key.encode()).hexdigest() + ".kernel")

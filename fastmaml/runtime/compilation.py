@@ -39,7 +39,8 @@ _INNER: dict[str, Any] = {**_COMMON, "no_cpython_wrapper": True, "no_cfunc_wrapp
 
 KERNEL_FLAGS: dict[str, Any] = {**_INNER, "fastmath": set(FASTMATH)}
 EXACT_FLAGS: dict[str, Any] = {**_INNER, "fastmath": {"contract"}}
-# A contract takes some ten arrays of seven words each: passing them costs more than a small model's arithmetic.
+# A contract takes some ten arrays of seven words each: passing them costs more than a small model's
+# arithmetic.
 CONTRACT_FLAGS: dict[str, Any] = {**KERNEL_FLAGS, "forceinline": True}
 DRIVER_FLAGS: dict[str, Any] = {**_COMMON, "fastmath": set(FASTMATH)}
 

@@ -12,8 +12,11 @@ With ``NUMBA_DISABLE_JIT=1``, or called from plain Python, the same registry dis
 from __future__ import annotations
 
 import functools
+import hashlib
 import inspect
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Protocol, cast
 
 from numba.core import config, types
@@ -23,6 +26,8 @@ from fastmaml.runtime.compilation import CONTRACT_FLAGS
 
 Implementation = Callable[..., Any]
 _implementations: dict[str, dict[type, Implementation]] = {}
+# What the sources of modules with parts were when these registered, by module.
+_stamps: dict[str, str | None] = {}
 
 
 class Contract(Protocol):
@@ -68,7 +73,9 @@ def contract(function: Implementation) -> Contract:
         return find(type(args[0]))(*args)
 
     def register(spec_class: type) -> Callable[[Implementation], Implementation]:
-        if not (issubclass(spec_class, tuple) and hasattr(spec_class, "_fields")):
+        if not (
+            isinstance(spec_class, type) and issubclass(spec_class, tuple) and hasattr(spec_class, "_fields")
+        ):
             raise TypeError(
                 f"a spec is a NamedTuple class, but {spec_class!r} came; derive it from NamedTuple"
             )
@@ -81,6 +88,9 @@ def contract(function: Implementation) -> Contract:
                     f"{function.__name__} has ({', '.join(parameters)}); give it these, in this order"
                 )
             registry[spec_class] = implementation
+            # Now, and not when it is compiled: by then the file may have been edited.
+            _stamps[implementation.__module__] = _source_stamp_now(implementation.__module__)
+            _stamps.setdefault(spec_class.__module__, _source_stamp_now(spec_class.__module__))
             return implementation
 
         return decorate
@@ -99,6 +109,19 @@ def contract(function: Implementation) -> Contract:
         # strict=False: an implementation may name its parameters as its paper does.
         overload(call, jit_options=CONTRACT_FLAGS, strict=False)(choose)
     return cast(Contract, call)
+
+
+def _source_stamp_now(module: str) -> str | None:
+    try:
+        source = inspect.getsourcefile(sys.modules[module])
+        return hashlib.sha256(Path(source or "").read_bytes()).hexdigest()
+    except (KeyError, OSError, TypeError):
+        return None
+
+
+def source_stamp(module: str) -> str | None:
+    """Hash the source that a module's parts were made from; None where it has no source file."""
+    return _stamps[module] if module in _stamps else _source_stamp_now(module)
 
 
 def implementation_modules(spec_class: type) -> set[str]:

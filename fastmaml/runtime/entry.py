@@ -130,11 +130,11 @@ def bind(entry: Any, record: Any) -> BoundEntry:
     """
     if config.DISABLE_JIT:
         return BoundEntry(entry, record, None)
+    words = np.array(_words(record), dtype=np.int64)
     record_type = typeof(record)
     signature = (RecordAddress(record_type), types.int64, types.int64)
     entry.compile(signature)
     compiled = entry.overloads[signature]
-    words = np.array(_words(record), dtype=np.int64)
     context = compiled.target_context
     expected = context.get_abi_sizeof(context.get_value_type(record_type))
     if words.size * WORD_BYTES != expected:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 import threading
 from collections.abc import Iterator
 
@@ -26,7 +27,10 @@ class _Process:
 
 
 def _after_fork_in_child() -> None:
-    _Process.forked_after_launch |= _Process.launched
+    # Somebody else may have started Numba's threads, with a kernel or by asking how many there are.
+    workers = sys.modules.get("numba.np.ufunc.parallel")
+    started = _Process.launched or getattr(workers, "_is_initialized", False)
+    _Process.forked_after_launch |= started
     _Process.lock = threading.RLock()  # The parent's may have been held by a thread that is not here.
 
 
@@ -67,9 +71,9 @@ def parallel_launch(threads: int) -> Iterator[None]:
         Threads for this launch; the calling thread's setting is restored afterwards.
     """
     with _Process.lock:
+        _Process.launched = True  # Before the first question: that starts Numba's threads.
         before = numba.get_num_threads()
         numba.set_num_threads(threads)
-        _Process.launched = True
         try:
             yield
         finally:

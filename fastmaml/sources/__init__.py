@@ -3,7 +3,7 @@
 The contract is in `fastmaml.sources.contract`; each other file holds one implementation.
 """
 
-from fastmaml.sources.contract import Requirements, draw, prepare, requirements
+from fastmaml.sources.contract import Picks, Requirements, draw, matrix, prepare, requirements
 from fastmaml.sources.given import GivenSpec
 from fastmaml.sources.noise import NoiseSpec
 from fastmaml.sources.notebook import NotebookNoiseSpec
@@ -13,9 +13,11 @@ __all__ = [
     "GivenSpec",
     "NoiseSpec",
     "NotebookNoiseSpec",
+    "Picks",
     "Requirements",
     "TableSpec",
     "draw",
+    "matrix",
     "prepare",
     "requirements",
 ]

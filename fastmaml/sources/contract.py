@@ -12,6 +12,21 @@ from typing import Any, NamedTuple
 from fastmaml.runtime.dispatch import contract
 
 
+class Picks(NamedTuple):
+    """Rows of one kind that a task has drawn.
+
+    Attributes
+    ----------
+    index : ndarray of shape (>= padded_rows(rows),) of int64
+        Which rows.
+    y : ndarray of shape (>= padded_rows(rows),)
+        Their targets.
+    """
+
+    index: Any
+    y: Any
+
+
 class Requirements(NamedTuple):
     """Memory that a source asks of the engine.
 
@@ -19,8 +34,10 @@ class Requirements(NamedTuple):
     ----------
     shots, queries : int
         Support rows a task, and the most query rows a task.
-    stride : int
-        Entries from one row to the next.
+    features : int
+        Columns of a row.
+    buffered : int
+        Rows that `draw` writes for one task; 0 where `matrix` is not the buffer.
     state : int
         Words (uint32) that `prepare` keeps from epoch to epoch.
     words : int
@@ -31,7 +48,8 @@ class Requirements(NamedTuple):
 
     shots: int
     queries: int
-    stride: int
+    features: int
+    buffered: int
     state: int
     words: int
     scratch: int
@@ -40,6 +58,14 @@ class Requirements(NamedTuple):
 @contract
 def requirements(source: Any, tasks_per_batch: int) -> Any:
     """Return the `Requirements`. Called from Python only."""
+
+
+@contract
+def matrix(source: Any, X_buffer: Any) -> Any:
+    """Return the matrix whose rows the indices of `draw` pick: the buffer, or the source's own.
+
+    X_buffer (buffered, features): what `draw` wrote for the task.
+    """
 
 
 @contract
@@ -69,18 +95,30 @@ def draw(
     task: int,
     words: Any,
     scratch: Any,
-    X_support_out: Any,
-    y_support_out: Any,
-    X_query_out: Any,
-    y_query_out: Any,
+    X_out: Any,
+    support_out: Any,
+    query_out: Any,
 ) -> Any:
     """Draw one task, numbered from 0 in its epoch.
 
-    Rows are written ``stride`` apart. Where the stride is larger than the features, a one stands behind the
-    features and anything finite behind it. ``scratch`` (uint32) is the worker's own.
+    Parameters
+    ----------
+    source : NamedTuple
+        The spec.
+    tasks_per_batch, epoch, task : int
+        Tasks of the epoch, the epoch's address, the task's number.
+    words : ndarray of uint32
+        What `prepare` wrote for the epoch.
+    scratch : ndarray of uint32
+        The worker's own memory.
+    X_out : ndarray of shape (buffered, features)
+        Receives rows, where the source makes rows.
+    support_out, query_out : Picks
+        Receive which rows of the `matrix` are the support and the query rows, and their targets. Entries
+        behind the last row are left alone; they are zeros or of an earlier task.
 
     Returns
     -------
     int
-        Query rows written.
+        Query rows drawn.
     """

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from fastmaml.numerics.layout import padded_width
-from fastmaml.sources.contract import Requirements, draw, prepare, requirements
+from fastmaml.runtime.compilation import kernel
+from fastmaml.sources.contract import Requirements, draw, matrix, prepare, requirements
 
 
 class GivenSpec(NamedTuple):
@@ -31,16 +31,32 @@ def _requirements(source: Any, tasks_per_batch: int) -> Any:
     return Requirements(
         shots=shots,
         queries=source.X_query.shape[1],
-        stride=padded_width(features + 1),
+        features=features,
+        buffered=shots + source.X_query.shape[1],
         state=0,
         words=0,
         scratch=0,
     )
 
 
+@matrix.register(GivenSpec)
+def _matrix(source: Any, X_buffer: Any) -> Any:
+    return X_buffer
+
+
 @prepare.register(GivenSpec)
 def _prepare(source: Any, tasks_per_batch: int, epoch: int, state: Any, words_out: Any) -> Any:
     return
+
+
+@kernel
+def _copy(X: Any, y: Any, first: int, X_out: Any, out: Any) -> None:
+    """Copy rows to the buffer, from row ``first`` on."""
+    for r in range(X.shape[0]):
+        for k in range(X.shape[1]):
+            X_out[first + r, k] = X[r, k]
+        out.index[r] = first + r
+        out.y[r] = y[r]
 
 
 @draw.register(GivenSpec)
@@ -51,20 +67,11 @@ def _draw(
     task: int,
     words: Any,
     scratch: Any,
-    X_support_out: Any,
-    y_support_out: Any,
-    X_query_out: Any,
-    y_query_out: Any,
+    X_out: Any,
+    support_out: Any,
+    query_out: Any,
 ) -> Any:
-    features = source.X_support.shape[2]
-    for r in range(source.X_support.shape[1]):
-        for k in range(features):
-            X_support_out[r, k] = source.X_support[task, r, k]
-        X_support_out[r, features] = 1
-        y_support_out[r] = source.y_support[task, r]
-    for r in range(source.X_query.shape[1]):
-        for k in range(features):
-            X_query_out[r, k] = source.X_query[task, r, k]
-        X_query_out[r, features] = 1
-        y_query_out[r] = source.y_query[task, r]
-    return source.X_query.shape[1]
+    shots, queries = source.X_support.shape[1], source.X_query.shape[1]
+    _copy(source.X_support[task], source.y_support[task], 0, X_out, support_out)
+    _copy(source.X_query[task], source.y_query[task], shots, X_out, query_out)
+    return queries

@@ -11,10 +11,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fastmaml.numerics.layout import padded_width, spread_rows
 from fastmaml.numerics.philox import PURPOSE_QUERY, PURPOSE_SUPPORT, philox_words
 from fastmaml.runtime.compilation import exact
-from fastmaml.sources.contract import Requirements, draw, prepare, requirements
+from fastmaml.sources.contract import Requirements, draw, matrix, prepare, requirements
 
 # Multiples of 2**-32 in float64; of 2**-24 in float32, where 32 bits could round up to one.
 UNIT_64, UNIT_32 = 2.0**-32, np.float32(2.0**-24)
@@ -30,15 +29,12 @@ class NoiseSpec(NamedTuple):
         Seed, 64 bits.
     num_features, shots, queries : int
         Width of a row, support rows and query rows a task.
-    intercept : int
-        1 to put a one behind the features, else 0.
     """
 
     seed: Any
     num_features: int
     shots: int
     queries: int
-    intercept: int
 
 
 @requirements.register(NoiseSpec)
@@ -46,11 +42,17 @@ def _requirements(source: Any, tasks_per_batch: int) -> Any:
     return Requirements(
         shots=source.shots,
         queries=source.queries,
-        stride=padded_width(source.num_features + 1) if source.intercept else source.num_features,
+        features=source.num_features,
+        buffered=source.shots + source.queries,
         state=0,
         words=0,
         scratch=max(source.shots, source.queries) * (source.num_features + 1) + 4,
     )
+
+
+@matrix.register(NoiseSpec)
+def _matrix(source: Any, X_buffer: Any) -> Any:
+    return X_buffer
 
 
 @prepare.register(NoiseSpec)
@@ -67,12 +69,14 @@ def _point_set(
     features: int,
     scratch: Any,
     rows: int,
+    first: int,
     X_out: Any,
-    y_out: Any,
+    out: Any,
 ) -> None:
+    """Write one set of points from row ``first`` on."""
     count = rows * features
     philox_words(seed, epoch, task, purpose, count + rows, scratch)
-    flat = X_out.reshape(-1)
+    flat = X_out.reshape(-1)[first * features : (first + rows) * features]
     if X_out.itemsize == 4:
         for i in range(count):
             flat[i] = np.float32(np.int32(scratch[i] >> DROP_8)) * UNIT_32
@@ -80,7 +84,8 @@ def _point_set(
         for i in range(count):
             flat[i] = np.float64(scratch[i]) * UNIT_64
     for r in range(rows):
-        y_out[r] = scratch[count + r] >> TOP_BIT
+        out.y[r] = scratch[count + r] >> TOP_BIT
+        out.index[r] = first + r
 
 
 @draw.register(NoiseSpec)
@@ -91,16 +96,12 @@ def _draw(
     task: int,
     words: Any,
     scratch: Any,
-    X_support_out: Any,
-    y_support_out: Any,
-    X_query_out: Any,
-    y_query_out: Any,
+    X_out: Any,
+    support_out: Any,
+    query_out: Any,
 ) -> Any:
     seed, features = source.seed, source.num_features
     shots, queries = source.shots, source.queries
-    _point_set(seed, epoch, task, PURPOSE_SUPPORT, features, scratch, shots, X_support_out, y_support_out)
-    _point_set(seed, epoch, task, PURPOSE_QUERY, features, scratch, queries, X_query_out, y_query_out)
-    if source.intercept:
-        spread_rows(X_support_out, shots, features)
-        spread_rows(X_query_out, queries, features)
+    _point_set(seed, epoch, task, PURPOSE_SUPPORT, features, scratch, shots, 0, X_out, support_out)
+    _point_set(seed, epoch, task, PURPOSE_QUERY, features, scratch, queries, shots, X_out, query_out)
     return queries

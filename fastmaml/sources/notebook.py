@@ -12,10 +12,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fastmaml.numerics.layout import padded_width, spread_rows
 from fastmaml.numerics.mt19937 import BLOCK, next_blocks, uniforms
 from fastmaml.runtime.compilation import exact
-from fastmaml.sources.contract import Requirements, draw, prepare, requirements
+from fastmaml.sources.contract import Requirements, draw, matrix, prepare, requirements
 
 
 class NotebookNoiseSpec(NamedTuple):
@@ -25,14 +24,11 @@ class NotebookNoiseSpec(NamedTuple):
     ----------
     num_features, shots, queries : int
         Width of a row, support rows and query rows a task.
-    intercept : int
-        1 to put a one behind the features, else 0.
     """
 
     num_features: int
     shots: int
     queries: int
-    intercept: int
 
 
 STATE_WORDS = BLOCK + 1  # NumPy's key, and behind it the position of the next word in it.
@@ -48,12 +44,18 @@ def _requirements(source: Any, tasks_per_batch: int) -> Any:
     return Requirements(
         shots=source.shots,
         queries=source.queries,
-        stride=padded_width(source.num_features + 1) if source.intercept else source.num_features,
+        features=source.num_features,
+        buffered=source.shots + source.queries,
         state=STATE_WORDS,
         words=2 + (1 + blocks) * BLOCK,
         # Doubles of one point set, two words each, before they are cast and spread.
         scratch=2 * max(source.shots, source.queries) * (source.num_features + 1),
     )
+
+
+@matrix.register(NotebookNoiseSpec)
+def _matrix(source: Any, X_buffer: Any) -> Any:
+    return X_buffer
 
 
 @prepare.register(NotebookNoiseSpec)
@@ -77,15 +79,17 @@ def _prepare(source: Any, tasks_per_batch: int, epoch: int, state: Any, words_ou
 
 @exact
 def _point_set(
-    words: Any, begin: int, features: int, scratch: Any, rows: int, X_out: Any, y_out: Any
+    words: Any, begin: int, features: int, scratch: Any, rows: int, first: int, X_out: Any, out: Any
 ) -> None:
-    """Write one set of points whose words begin at ``begin``."""
+    """Write one set of points whose words begin at ``begin``, from row ``first`` on."""
     pairs = words[begin : begin + 2 * rows * (features + 1)].view(np.uint64)
-    uniforms(pairs[: rows * features], X_out.reshape(-1)[: rows * features])
+    flat = X_out.reshape(-1)
+    uniforms(pairs[: rows * features], flat[first * features : (first + rows) * features])
     choices = scratch[: 2 * rows].view(np.float64)
     uniforms(pairs[rows * features :], choices)
     for r in range(rows):
-        y_out[r] = 1 if choices[r] >= 0.5 else 0
+        out.y[r] = 1 if choices[r] >= 0.5 else 0
+        out.index[r] = first + r
 
 
 @draw.register(NotebookNoiseSpec)
@@ -96,18 +100,14 @@ def _draw(
     task: int,
     words: Any,
     scratch: Any,
-    X_support_out: Any,
-    y_support_out: Any,
-    X_query_out: Any,
-    y_query_out: Any,
+    X_out: Any,
+    support_out: Any,
+    query_out: Any,
 ) -> Any:
     features, shots, queries = source.num_features, source.shots, source.queries
     begin = np.int64(words[0])
     support = begin + 2 * task * shots * (features + 1)
     query = begin + 2 * (tasks_per_batch * shots + task * queries) * (features + 1)
-    _point_set(words, support, features, scratch, shots, X_support_out, y_support_out)
-    _point_set(words, query, features, scratch, queries, X_query_out, y_query_out)
-    if source.intercept:
-        spread_rows(X_support_out, shots, features)
-        spread_rows(X_query_out, queries, features)
+    _point_set(words, support, features, scratch, shots, 0, X_out, support_out)
+    _point_set(words, query, features, scratch, queries, shots, X_out, query_out)
     return queries

@@ -6,8 +6,10 @@ epoch alone. A full batch takes all tasks in table order and needs no permutatio
 and query rows are a seeded choice of its rows, a function of (seed, epoch, task).
 
 Choices are Fisher-Yates shuffles (D. E. Knuth, The Art of Computer Programming, vol. 2, algorithm P), cut
-short where fewer are wanted; a 32-bit word w picks one of n as ``w * n >> 32``, whose bias is below n /
-2**32.
+short where fewer are wanted. Two words make a 64-bit fraction of one, the second word its upper half. The
+integer part of n times the fraction picks one of n, and its fractional part serves the next pick, until 40
+bits are used up (N. Brackett-Rozinsky and D. Lemire, "Batched ranged random integer generation", 2024,
+without the rejection: the bias is below 2**-24).
 """
 
 from __future__ import annotations
@@ -16,13 +18,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fastmaml.numerics.layout import padded_width
 from fastmaml.numerics.philox import PURPOSE_ORDER, PURPOSE_ROWS, philox_words
-from fastmaml.numerics.products import copy_row
 from fastmaml.runtime.compilation import exact
-from fastmaml.sources.contract import Requirements, draw, prepare, requirements
+from fastmaml.sources.contract import Requirements, draw, matrix, prepare, requirements
 
-HALF = np.uint64(32)
+HALF, LOW = np.uint64(32), np.uint64(0xFFFFFFFF)
+FRACTION_BITS = 40
 
 # What a row of a task is for, in one draw.
 NO_ROLE, SUPPORT, QUERY = 0, 1, 2
@@ -69,20 +70,52 @@ def _requirements(source: Any, tasks_per_batch: int) -> Any:
     return Requirements(
         shots=source.shots,
         queries=source.queries,
-        stride=padded_width(source.X.shape[1] + 1),
-        state=0 if tasks_per_batch == num_tasks else STATE_HEAD + 2 * num_tasks + 4,
+        features=source.X.shape[1],
+        buffered=0,
+        state=0 if tasks_per_batch == num_tasks else STATE_HEAD + 3 * num_tasks + 8,
         words=tasks_per_batch,
-        scratch=5 * source.max_rows + 8,
+        scratch=6 * source.max_rows + 12,
     )
 
 
 @exact
+def picks_per_fraction(size: Any) -> Any:
+    """Return how many picks among ``size`` one 64-bit fraction serves: 40 of its bits are used up."""
+    bits = 1
+    while size >> bits:
+        bits += 1
+    return max(1, FRACTION_BITS // bits)
+
+
+@exact
+def words_for(size: Any, picks: Any) -> Any:
+    """Return how many words `shuffle` takes."""
+    share = picks_per_fraction(size)
+    return 2 * ((picks + share - 1) // share)
+
+
+@exact
 def shuffle(order: Any, words: Any, picks: int) -> None:
-    """Move a random choice of ``picks`` entries to the front of ``order``, using as many words."""
+    """Move a random choice of ``picks`` entries to the front of ``order``, using `words_for` words."""
     size = order.size
-    for i in range(min(picks, size - 1)):
-        j = i + np.int64((np.uint64(words[i]) * np.uint64(size - i)) >> HALF)
+    share = picks_per_fraction(size)
+    fraction = np.uint64(0)
+    for i in range(picks):
+        if i % share == 0:
+            word = 2 * (i // share)
+            fraction = (np.uint64(words[word + 1]) << HALF) | np.uint64(words[word])
+        # The integer part of fraction * n is the pick, its fractional part goes on: 96 bits in two steps.
+        n = np.uint64(size - i)
+        low = (fraction & LOW) * n
+        high = (fraction >> HALF) * n + (low >> HALF)
+        fraction = ((high & LOW) << HALF) | (low & LOW)
+        j = i + np.int64(high >> HALF)
         order[i], order[j] = order[j], order[i]
+
+
+@matrix.register(TableSpec)
+def _matrix(source: Any, X_buffer: Any) -> Any:
+    return source.X
 
 
 @prepare.register(TableSpec)
@@ -98,7 +131,7 @@ def _prepare(source: Any, tasks_per_batch: int, epoch: int, state: Any, words_ou
     permutation = state[STATE_HEAD : STATE_HEAD + num_tasks]
     if held != number:
         words = state[STATE_HEAD + num_tasks :]
-        philox_words(source.seed, number, 0, PURPOSE_ORDER, num_tasks, words)
+        philox_words(source.seed, number, 0, PURPOSE_ORDER, words_for(num_tasks, num_tasks), words)
         for i in range(num_tasks):
             permutation[i] = i
         shuffle(permutation, words, num_tasks)
@@ -109,26 +142,6 @@ def _prepare(source: Any, tasks_per_batch: int, epoch: int, state: Any, words_ou
         words_out[i] = permutation[begin + i]
 
 
-@exact
-def _take_rows(
-    source: Any, begin: Any, rows: Any, count: Any, near_end: bool, X_out: Any, y_out: Any
-) -> None:
-    """Copy rows of the task that begins at ``begin`` and put a one behind each; the rest is finite.
-
-    Whole lane blocks are copied, into the next row, but ``near_end`` of the table only the row.
-    """
-    flat, features = source.X.reshape(-1), source.X.shape[1]
-    for i in range(count):
-        row = begin + np.int64(rows[i])
-        if near_end:
-            for k in range(features):
-                X_out[i, k] = flat[row * features + k]
-        else:
-            copy_row(flat, row * features, X_out[i])
-        X_out[i, features] = 1
-        y_out[i] = source.y[row]
-
-
 @draw.register(TableSpec)
 def _draw(
     source: Any,
@@ -137,10 +150,9 @@ def _draw(
     task: int,
     words: Any,
     scratch: Any,
-    X_support_out: Any,
-    y_support_out: Any,
-    X_query_out: Any,
-    y_query_out: Any,
+    X_out: Any,
+    support_out: Any,
+    query_out: Any,
 ) -> Any:
     number = np.int64(words[task])
     begin = source.offsets[number]
@@ -151,9 +163,11 @@ def _draw(
     picks = shots if shots + queries == rows else shots + queries
     # Room for the words, and four lists of rows.
     size = source.max_rows
-    order, role = scratch[size + 4 : size + 4 + rows], scratch[2 * size + 4 : 2 * size + 4 + rows]
-    support, query = scratch[3 * size + 4 : 4 * size + 5], scratch[4 * size + 5 : 5 * size + 6]
-    philox_words(source.seed, epoch, number, PURPOSE_ROWS, picks, scratch)
+    words_end = 2 * size + 8
+    order, role = scratch[words_end : words_end + rows], scratch[words_end + size : words_end + size + rows]
+    support = scratch[words_end + 2 * size : words_end + 3 * size + 1]
+    query = scratch[words_end + 3 * size + 1 : words_end + 4 * size + 2]
+    philox_words(source.seed, epoch, number, PURPOSE_ROWS, words_for(rows, picks), scratch)
     rest = NO_ROLE if picks > shots else QUERY
     for i in range(rows):
         order[i] = i
@@ -171,7 +185,12 @@ def _draw(
         query[num_query] = i
         num_support += 1 if role[i] == SUPPORT else 0
         num_query += 1 if role[i] == QUERY else 0
-    near_end = (begin + rows - 1) * source.X.shape[1] + X_support_out.shape[1] > source.X.size
-    _take_rows(source, begin, support, shots, near_end, X_support_out, y_support_out)
-    _take_rows(source, begin, query, queries, near_end, X_query_out, y_query_out)
+    for i in range(shots):
+        row = begin + np.int64(support[i])
+        support_out.index[i] = row
+        support_out.y[i] = source.y[row]
+    for i in range(queries):
+        row = begin + np.int64(query[i])
+        query_out.index[i] = row
+        query_out.y[i] = source.y[row]
     return queries
