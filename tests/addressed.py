@@ -53,12 +53,19 @@ def normals(seed, count):
     return np.array(values[:count])
 
 
-def shuffled(size, drawn):
-    """Fisher and Yates: the word for place i picks one of the ``size - i`` entries from there on."""
-    order = list(range(size))
-    for i, word in enumerate(drawn):
-        j = i + (word * (size - i) >> 32)
-        order[i], order[j] = order[j], order[i]
+def shuffled(size, picks, drawn):
+    """Move a choice of entries to the front, by Fisher and Yates.
+
+    Two words, the upper half second, are a fraction of one. Times n, its integer part picks one of the n
+    entries that are left, and its fractional part is the fraction for the next pick, as long as the picks
+    of one fraction, each of as many bits as the size has, take at most 40.
+    """
+    order, drawn = list(range(size)), iter(drawn)
+    for i in range(picks):
+        if i % max(1, 40 // size.bit_length()) == 0:
+            fraction = next(drawn) + (next(drawn) << 32)
+        pick, fraction = divmod(fraction * (size - i), 2**64)
+        order[i], order[i + pick] = order[i + pick], order[i]
     return order
 
 
@@ -67,7 +74,7 @@ def tasks_of_epoch(seed, epoch, num_tasks, tasks_per_batch):
     if tasks_per_batch == num_tasks:
         return list(range(num_tasks))
     number, place = divmod(epoch, num_tasks // tasks_per_batch)
-    order = shuffled(num_tasks, words(seed, number, 0, ORDER, num_tasks))
+    order = shuffled(num_tasks, num_tasks, words(seed, number, 0, ORDER, 2 * num_tasks))
     return order[place * tasks_per_batch : (place + 1) * tasks_per_batch]
 
 
@@ -77,9 +84,9 @@ def rows_of_task(seed, epoch, task, rows, shots, queries):
     Which rows they are is chosen; each kind comes in table order.
     """
     queries = rows - shots if queries is None else min(queries, rows - shots)
-    # The rest needs no choice where everything is used; the last of all rows never needs one.
+    # The rest needs no choice where everything is used.
     picks = shots if shots + queries == rows else shots + queries
-    order = shuffled(rows, words(seed, epoch, task, ROWS, picks))
+    order = shuffled(rows, picks, words(seed, epoch, task, ROWS, 2 * picks))
     return sorted(order[:shots]), sorted(order[shots : shots + queries])
 
 

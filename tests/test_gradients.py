@@ -9,6 +9,7 @@ from numba.core import config
 from fastmaml.algorithms import MAMLSpec, task_gradient
 from fastmaml.models import (
     LogisticSpec,
+    Rows,
     hessian_vector_product,
     loss_gradient,
     num_parameters,
@@ -16,7 +17,7 @@ from fastmaml.models import (
     saved_size,
     score,
 )
-from fastmaml.numerics.layout import buffer_rows, padded_rows, padded_width
+from fastmaml.numerics.layout import padded_rows, padded_width
 from fastmaml.optimizers import SGDSpec
 from fastmaml.sources import GivenSpec
 from fastmaml.training import Training
@@ -55,48 +56,47 @@ def central(f, x):
     return near, bound
 
 
-def rows_for(spec, num_features, intercept, rows, rng):
-    """Lay out random rows as the contract of models says, with something finite wherever it may be."""
-    width, stride = padded_width(num_parameters(spec)), padded_width(num_features + 1)
-    X = np.full((buffer_rows(rows, stride, width), stride), 7.0)
-    X[:rows, :num_features] = rng.normal(size=(rows, num_features))
-    if intercept:
-        X[:rows, num_features] = 1
-    y = np.full(padded_rows(rows), 3.0)
-    y[:rows] = rng.integers(0, 2, rows)
-    theta = np.zeros(width)
-    theta[: num_features + intercept] = rng.normal(size=num_features + intercept)
-    return theta, X, y
+def rows_for(spec, num_features, rows, rng, dtype=np.float64):
+    """Pick random rows of a matrix whose other rows are NaN; targets behind the last are finite."""
+    X = np.full((rows + 5, num_features), np.nan, dtype=dtype)
+    places = rng.permutation(rows + 5)[:rows]
+    X[places] = rng.normal(size=(rows, num_features))
+    index, y = np.full(padded_rows(rows), places[0]), np.full(padded_rows(rows), 3.0)
+    index[:rows], y[:rows] = places, rng.integers(0, 2, rows)
+    theta = np.zeros(padded_width(num_parameters(spec)))
+    theta[: num_parameters(spec)] = rng.normal(size=num_parameters(spec))
+    return theta, Rows(X, index, y, rows)
 
 
 @numba.njit
-def derivatives(model, theta, X, y, rows, want_loss, saved, vector, gradient, product):
-    loss = loss_gradient(model, theta, X, y, rows, want_loss, saved, gradient)
-    hessian_vector_product(model, theta, X, y, rows, saved, vector, product)
+def derivatives(model, theta, rows, want_loss, saved, vector, gradient, product):
+    loss = loss_gradient(model, theta, rows, want_loss, saved, gradient)
+    hessian_vector_product(model, theta, rows, saved, vector, product)
     return loss
 
 
 @numba.njit
-def predictions(model, theta, X, y, rows, out):
-    predict(model, theta, X, rows, out)
-    return score(model, out, y, rows)
+def predictions(model, theta, rows, out):
+    predict(model, theta, rows, out)
+    return score(model, out, rows)
 
 
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
 @pytest.mark.parametrize("rows", [1, 2, 5, 8, 11])
 @pytest.mark.parametrize("case", CASES, ids=name_of)
-def test_loss_gradient_and_hessian_product(case, rows):
+def test_loss_gradient_and_hessian_product(case, rows, dtype):
     spec, num_features, intercept = case
     rng = np.random.default_rng(rows)
-    theta, X, y = rows_for(spec, num_features, intercept, rows, rng)
+    theta, picked = rows_for(spec, num_features, rows, rng, dtype)
     count = num_parameters(spec)
     assert count == num_features + intercept
     vector = np.zeros_like(theta)
     vector[:count] = rng.normal(size=count)
     saved = np.full(saved_size(spec, rows) + 3, 5.0)
     gradient, product = np.full_like(theta, 5.0), np.full_like(theta, 5.0)
-    loss = derivatives(spec, theta, X, y, rows, True, saved, vector, gradient, product)
+    loss = derivatives(spec, theta, picked, True, saved, vector, gradient, product)
 
-    plain, targets, at = X[:rows, :num_features], y[:rows], theta[:count]
+    plain, targets, at = picked.X[picked.index[:rows]].astype(np.float64), picked.y[:rows], theta[:count]
     assert loss == pytest.approx(naive.loss(at, plain, targets), rel=1e-13)
     assert np.isfinite(gradient).all()
     assert np.isfinite(product).all()
@@ -114,31 +114,31 @@ def test_loss_gradient_and_hessian_product(case, rows):
 
     # Nobody sees the loss: nothing else changes.
     again = np.empty_like(gradient)
-    assert derivatives(spec, theta, X, y, rows, False, saved, vector, again, product) == 0
+    assert derivatives(spec, theta, picked, False, saved, vector, again, product) == 0
     assert np.array_equal(again[:count], gradient[:count])
 
 
 @pytest.mark.parametrize("case", CASES[:4], ids=name_of)
 def test_predictions_and_score(case):
     spec, num_features, intercept = case
-    theta, X, y = rows_for(spec, num_features, intercept, 9, np.random.default_rng(0))
+    theta, picked = rows_for(spec, num_features, 9, np.random.default_rng(0))
     out = np.full(padded_rows(9), 5.0)
-    right = predictions(spec, theta, X, y, 9, out)
-    plain, at = X[:9, :num_features], theta[: num_features + intercept]
+    right = predictions(spec, theta, picked, out)
+    plain, at = picked.X[picked.index[:9]], theta[: num_features + intercept]
     assert out[:9] == pytest.approx(naive.predict_proba(at, plain)[:, 1], rel=1e-13)
-    assert right == pytest.approx(naive.accuracy(at, plain, y[:9]), rel=1e-15)
+    assert right == pytest.approx(naive.accuracy(at, plain, picked.y[:9]), rel=1e-15)
 
 
 @pytest.mark.parametrize("sign", [-1, 1])
 def test_saturated_rows_are_finite(sign):
     """At |z| = 1e4, gradient rows are whole or nothing, the Hessian is nothing."""
     spec = LogisticSpec(1, 0)
-    theta, X, y = rows_for(spec, 1, 0, 2, np.random.default_rng(0))
-    theta[0], X[:2, 0], y[:2] = sign * 1e4, 1.0, (0, 1)
+    theta, picked = rows_for(spec, 1, 2, np.random.default_rng(0))
+    theta[0], picked.X[:], picked.y[:2] = sign * 1e4, 1.0, (0, 1)
     vector = np.zeros_like(theta)
     vector[0] = 1
     saved, gradient, product = np.zeros(saved_size(spec, 2)), np.empty_like(theta), np.empty_like(theta)
-    loss = derivatives(spec, theta, X, y, 2, True, saved, vector, gradient, product)
+    loss = derivatives(spec, theta, picked, True, saved, vector, gradient, product)
     assert loss == 5e3
     assert gradient[0] == pytest.approx(sign / 2, rel=1e-15)
     assert abs(product[0]) < 1e-300 or product[0] == 0

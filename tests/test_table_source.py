@@ -12,7 +12,8 @@ from sizes import size
 
 from fastmaml import MAML, TaskSet
 from fastmaml.evaluation import table_spec
-from fastmaml.sources import draw, prepare, requirements
+from fastmaml.numerics.layout import padded_rows
+from fastmaml.sources import Picks, draw, matrix, prepare, requirements
 
 SEED = 2**40 + 99
 SETTINGS = {"num_samples": 3, "query_samples": 2, "alpha": 0.5, "beta": 0.7, "verbose": False}
@@ -34,48 +35,47 @@ def numbered(sizes):
 
 
 @numba.njit
-def draw_epochs(source, tasks_per_batch, first, last, state, words, scratch, Xs, ys, Xq, yq, queries):
+def draw_epochs(
+    source, tasks_per_batch, first, last, state, words, scratch, X, ours, si, sy, qi, qy, queries
+):
     for epoch in range(first, last):
         prepare(source, tasks_per_batch, epoch, state, words)
         e = epoch - first
         for task in range(tasks_per_batch):
-            queries[e, task] = draw(
-                source,
-                tasks_per_batch,
-                epoch,
-                task,
-                words,
-                scratch,
-                Xs[e, task],
-                ys[e, task],
-                Xq[e, task],
-                yq[e, task],
-            )
+            support, query = Picks(si[e, task], sy[e, task]), Picks(qi[e, task], qy[e, task])
+            queries[e, task] = draw(source, tasks_per_batch, epoch, task, words, scratch, X, support, query)
+    ours[:] = matrix(source, X)
 
 
 def drawn(tasks, tasks_per_batch, shots, queries, epochs, seed=SEED, first=0):
-    """Draw epochs through the source's contract: per epoch a list of (Xs, ys, Xq, yq), features only."""
+    """Draw epochs through the source's contract: per epoch a list of (Xs, ys, Xq, yq)."""
     source = table_spec(tasks, shots, queries, seed)
     needs = requirements(source, tasks_per_batch)
+    assert (needs.shots, needs.features) == (shots, tasks.num_features)
+    # The table stays where it is.
+    assert needs.buffered == 0
     lead = (epochs, tasks_per_batch)
-    Xs, ys = np.full((*lead, needs.shots, needs.stride), 7.0), np.full((*lead, needs.shots), 7.0)
-    Xq, yq = np.full((*lead, needs.queries, needs.stride), 7.0), np.full((*lead, needs.queries), 7.0)
+    si, qi = (
+        np.full((*lead, padded_rows(rows)), -1, dtype=np.int64) for rows in (needs.shots, needs.queries)
+    )
+    sy, qy = (np.full((*lead, padded_rows(rows)), 7.0) for rows in (needs.shots, needs.queries))
     counts = np.zeros(lead, dtype=np.int64)
     state, words, scratch = (np.zeros(n, dtype=np.uint32) for n in (needs.state, needs.words, needs.scratch))
-    draw_epochs(source, tasks_per_batch, first, first + epochs, state, words, scratch, Xs, ys, Xq, yq, counts)
-    # Behind the features of a row that was drawn stands a one.
-    features = tasks.num_features
-    assert np.all(Xs[..., features] == 1)
+    X, ours = np.zeros((0, needs.features)), np.zeros_like(tasks.X)
+    draw_epochs(
+        source, tasks_per_batch, first, first + epochs, state, words, scratch, X, ours, si, sy, qi, qy, counts
+    )
+    assert np.array_equal(ours, tasks.X)
     result = []
     for e in range(epochs):
         result.append([])
         for task in range(tasks_per_batch):
             n = counts[e, task]
-            assert np.all(Xq[e, task, :n, features] == 1)
-            assert np.all(np.isfinite(Xq[e, task]))
-            result[e].append(
-                (Xs[e, task, :, :features], ys[e, task], Xq[e, task, :n, :features], yq[e, task, :n])
-            )
+            # Behind the last row nothing is written.
+            assert np.all(si[e, task, shots:] == -1)
+            assert np.all(qi[e, task, n:] == -1)
+            support, query = tasks.X[si[e, task, :shots]], tasks.X[qi[e, task, :n]]
+            result[e].append((support, sy[e, task, :shots], query, qy[e, task, :n]))
     return result
 
 

@@ -223,7 +223,7 @@ def test_any_workers_blocks_and_slices_give_the_same_bits(num_tasks, epochs, wor
 
 
 def test_ways_are_measured_and_measured_again():
-    """Serial and parallel take turns until both are known; the slower one gets another chance now and then."""
+    """Serial and parallel take turns until both are known; the slower gets another chance now and then."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(training, "WORTH_THREADS", 0)
         patch.setattr(training, "SURE_SECONDS", 0)

@@ -72,8 +72,11 @@ class _Lanes:
 
     def first(self, count: Any) -> Any:
         """Return a mask of the first ``count`` lanes."""
-        numbers = ir.Constant(ir.VectorType(INDEX, self.count), list(range(self.count)))
-        return self.builder.icmp_signed("<", numbers, self.splat(count))
+        # Integers as wide as the lanes: their comparison is the mask, and need not be packed.
+        integer = ir.IntType(8 * self.itemsize)
+        numbers = ir.Constant(ir.VectorType(integer, self.count), list(range(self.count)))
+        limit = count if integer == INDEX else self.builder.trunc(count, integer)
+        return self.builder.icmp_signed("<", numbers, self.splat(limit))
 
     def store(self, value: Any, base: Any, index: Any) -> None:
         self.builder.store(value, self.address(base, index, value.type), align=self.itemsize)
