@@ -69,10 +69,15 @@ def check_rows(tasks: TaskSet, shots: int, name: str) -> None:
     if small.size:
         first = int(small[0])
         raise ValueError(
-            f"group {tasks.labels[first]!r} has {tasks.rows[first]} rows, but {name}={shots} needs at least "
-            f"{shots + 1} (one must remain to test on); {small.size} of {len(tasks)} groups are too small: "
-            f"drop them with tasks.filter(min_rows={shots + 1}) or lower {name}"
+            f"group {group_name(tasks, first)} has {tasks.rows[first]} rows, but {name}={shots} needs at "
+            f"least {shots + 1} (one must remain to test on); {small.size} of {len(tasks)} groups are "
+            f"too small: drop them with tasks.filter(min_rows={shots + 1}) or lower {name}"
         )
+
+
+def group_name(tasks: TaskSet, task: int) -> str:
+    """Spell a task's label as its owner would write it: 'g1', not np.str_('g1')."""
+    return repr(tasks.labels[task : task + 1].tolist()[0])
 
 
 def check_steps(steps: Sequence[int]) -> tuple[int, ...]:

@@ -116,7 +116,7 @@ def compute_chunk(work: Any, epoch: Any, chunk: Any, slot: Any, first_drawn: Any
 def finish_epoch(work: Any, epoch: int) -> None:
     """Add the chunks' rows in order and take the outer step, or leave theta where that is not finite."""
     keep_whole()
-    theta, previous, gradient = work.theta, work.theta_previous, work.gradient
+    theta, backup, gradient = work.theta, work.theta_backup, work.gradient
     width = theta.size
     for k in range(width):
         gradient[k] = 0
@@ -127,15 +127,17 @@ def finish_epoch(work: Any, epoch: int) -> None:
     scale = theta.dtype.type(work.gradient_scale)
     for k in range(width):
         gradient[k] *= scale
-        previous[k] = theta[k]
+        backup[k] = theta[k]
     for k in range(num_parameters(work.model), width):
         gradient[k] = 0
     update(work.optimizer, epoch, theta, gradient, work.optimizer_state)
     if not all_finite(theta):
         for k in range(width):
-            theta[k] = previous[k]
+            theta[k] = backup[k]
         work.status[STOP], work.status[STOP_EPOCH] = NOT_FINITE, epoch
     else:
+        for k in range(width):
+            work.theta_previous[k] = backup[k]
         work.status[EPOCHS_DONE] = epoch + 1
 
 

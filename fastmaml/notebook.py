@@ -13,7 +13,7 @@ import numpy as np
 
 from fastmaml.adaptation import NEVER, adapt_epoch
 from fastmaml.algorithms import MAMLSpec
-from fastmaml.evaluation import Evaluation, check_rows, check_steps, evaluate, table_spec
+from fastmaml.evaluation import Evaluation, check_rows, check_steps, evaluate, group_name, table_spec
 from fastmaml.models import LogisticSpec
 from fastmaml.numerics.layout import padded_width
 from fastmaml.numerics.normal import initial_normals
@@ -279,9 +279,12 @@ class MAML:
         self.history_: list[tuple[int, float]] = []
         self._system_seed: int | None = None
         self._last: _LastEpoch | None = None
+        self._checked_tasks: TaskSet | None = None
         # Everything is checked before the first number is drawn from the global generator.
         self.theta: Any = np.zeros((self._check_num_parameters(), 1))
         self._check()
+        if tasks is None and sample_points is None and random_state is None:
+            borrow_global_state()  # Raises if it is not the notebook's generator.
         self.theta = self._initial_theta()
 
     def train(self) -> None:
@@ -300,6 +303,8 @@ class MAML:
             step. The last good theta is kept.
         """
         settings = self._check()
+        if self.tasks is None and self.sample_points is None and self.random_state is None:
+            borrow_global_state()  # Raises if it is not the notebook's generator.
         if self.sample_points is not None:
             self._run(settings, SampledTasks(self.sample_points, *self._sample_sizes(settings)))
         else:
@@ -500,8 +505,6 @@ class MAML:
                 raise ValueError(
                     "query_samples=None means all other rows of a task, so it needs tasks=; give a number"
                 )
-            if self.sample_points is None and self.random_state is None:
-                borrow_global_state()
         else:
             self._check_tasks(self.tasks, parameters - self.fit_intercept)
             if self.sample_points is not None:
@@ -515,7 +518,10 @@ class MAML:
                 )
         width = padded_width(parameters)
         rates = np.zeros((1, width), dtype=dtype)
-        rates[:, :parameters] = alpha
+        with np.errstate(over="ignore"):
+            rates[:, :parameters] = alpha
+        if not np.isfinite(rates).all():
+            raise ValueError(f"alpha is {alpha}, too large for {dtype.name}; give a smaller one")
         return _Settings(
             model=LogisticSpec(int(self.num_features), int(self.fit_intercept)),
             algorithm=MAMLSpec(int(order), steps, rates),
@@ -538,7 +544,9 @@ class MAML:
             raise ValueError(
                 f"tasks have {tasks.num_features} features but the model has {num_features}; they must agree"
             )
-        check_binary("y of the tasks", tasks.y)
+        if tasks is not self._checked_tasks:  # They cannot change, and may be many.
+            check_binary("y of the tasks", tasks.y)
+            self._checked_tasks = tasks
 
     def _padded_theta(self, parameters: int, width: int, dtype: np.dtype[Any]) -> np.ndarray:
         try:
@@ -553,7 +561,8 @@ class MAML:
             )
         check_finite("theta", theta)
         padded = np.zeros(width, dtype=dtype)
-        padded[:parameters] = theta.reshape(-1)
+        with np.errstate(over="ignore"):
+            padded[:parameters] = theta.reshape(-1)
         check_finite(f"theta in {dtype.name}", padded)
         return padded
 
@@ -616,7 +625,7 @@ class MAML:
         except NotFiniteError as error:
             raise FloatingPointError(self._explain(error, training, settings, source)) from None
         finally:
-            self._keep(training, settings, source, exact)
+            self._keep(training, settings, source if sampled is None else sampled.finished, exact)
 
     def _slices(
         self, training: Training, settings: _Settings, sampled: SampledTasks | None
@@ -627,6 +636,8 @@ class MAML:
         for epoch in range(settings.epochs):
             sampled.draw()
             for losses in training.run(self.epoch_ + epoch, 1, 1):
+                if training.epochs_done == self.epoch_ + epoch + 1:
+                    sampled.keep()
                 seen = epoch % settings.log_every == 0 or epoch == settings.epochs - 1
                 yield losses if seen else None
 
@@ -667,14 +678,16 @@ class MAML:
             theta=training.work.theta,
             steps=steps,
             epoch=error.epoch,
-            first_epoch=training.replay_epoch,
-            source_state=training.replay_state,
+            first_epoch=training.slice_epoch,
+            source_state=training.slice_state,
         )
         # The source stands after the epoch that failed, wherever the run ahead had taken it.
         training.work.source_state[:] = result.source_state
         bad = np.flatnonzero(result.bad_step_out != NEVER)
         if bad.size:
             place = f"task {bad[0]}, inner step {result.bad_step_out[bad[0]]} (alpha={self.alpha})"
+            if self.tasks is not None:
+                place = f"group {group_name(self.tasks, int(result.words[bad[0]]))}, {place}"
             advice = "lower alpha or scale the features"
         else:
             place, advice = f"the outer step (beta={self.beta})", "lower beta or scale the features"

@@ -36,7 +36,7 @@ def draw_points(sampler: Sampler, k: int, num_features: int) -> tuple[np.ndarray
 
 
 class SampledTasks:
-    """The tasks of one epoch, drawn anew by `draw` before each.
+    """The tasks of one epoch, drawn anew by `draw` before each, and those of the last finished epoch.
 
     Parameters
     ----------
@@ -48,12 +48,16 @@ class SampledTasks:
 
     def __init__(self, sampler: Sampler, num_tasks: int, shots: int, queries: int, num_features: int) -> None:
         self._sampler = sampler
-        self.spec = GivenSpec(
-            X_support=np.zeros((num_tasks, shots, num_features)),
-            y_support=np.zeros((num_tasks, shots)),
-            X_query=np.zeros((num_tasks, queries, num_features)),
-            y_query=np.zeros((num_tasks, queries)),
-        )
+
+        def empty() -> GivenSpec:
+            return GivenSpec(
+                X_support=np.zeros((num_tasks, shots, num_features)),
+                y_support=np.zeros((num_tasks, shots)),
+                X_query=np.zeros((num_tasks, queries, num_features)),
+                y_query=np.zeros((num_tasks, queries)),
+            )
+
+        self.spec, self.finished = empty(), empty()
 
     def draw(self) -> None:
         """Draw every task's support rows, in order, then every task's query rows, as the notebook does."""
@@ -61,3 +65,8 @@ class SampledTasks:
         for X, y in ((spec.X_support, spec.y_support), (spec.X_query, spec.y_query)):
             for task in range(X.shape[0]):
                 X[task], y[task] = draw_points(self._sampler, X.shape[1], X.shape[2])
+
+    def keep(self) -> None:
+        """Take note that the epoch of these tasks is finished: they are what `finished` holds from now on."""
+        for kept, drawn in zip(self.finished, self.spec, strict=True):
+            kept[:] = drawn

@@ -154,9 +154,10 @@ class Training:
             self.work.source_state[:] = source_state
         self._slice_seconds = slice_seconds
         self._slices = 0
-        # Where the last slice began: with the source's state there, every epoch of it can be prepared again.
-        self.replay_epoch = 0
-        self.replay_state = self.work.source_state.copy()
+        # Where the slice under way began: with the source's state there, its epochs can be prepared again.
+        # And the same for the slice that the last finished epoch was in.
+        self.slice_epoch, self.slice_state = 0, self.work.source_state.copy()
+        self.replay_epoch, self.replay_state = self.slice_epoch, self.slice_state
         self._ways = [Way(self.work)]
         if workers > 1:
             self._ways.append(Way(self.work._replace(num_workers=1, ahead=0)))
@@ -253,11 +254,15 @@ class Training:
     ) -> None:
         work = way.work
         if chunks[0] == 0:
-            self.replay_epoch, self.replay_state = first_epoch, work.source_state.copy()
+            self.slice_epoch, self.slice_state = first_epoch, work.source_state.copy()
         call = work.call
         call[FIRST_EPOCH], call[NUM_EPOCHS], call[LOSS_EPOCH] = first_epoch, num_epochs, loss_epoch
         call[FIRST_CHUNK], call[LAST_CHUNK] = chunks
-        launch(way.bound, num_regions(work), work.num_workers, work.counter, work.status)
+        try:
+            launch(way.bound, num_regions(work), work.num_workers, work.counter, work.status)
+        finally:
+            if self.epochs_done > self.slice_epoch:
+                self.replay_epoch, self.replay_state = self.slice_epoch, self.slice_state
         if work.status[STOP] != RUNNING:
             raise NotFiniteError(int(work.status[STOP_EPOCH]))
 

@@ -102,7 +102,7 @@ def check_matrix(name: str, values: Any, columns: int) -> np.ndarray:
             f"{name} has shape {matrix.shape}; expected (rows, {columns}), one column for each feature"
         )
     check_finite(name, matrix)
-    return matrix
+    return _for_kernels(matrix)
 
 
 def check_labels(name: str, values: Any, rows: int | None = None) -> np.ndarray:
@@ -117,7 +117,7 @@ def check_labels(name: str, values: Any, rows: int | None = None) -> np.ndarray:
             f"{name} has {labels.size} labels but there are {rows} rows; give one label for each row"
         )
     check_binary(name, labels)
-    return labels
+    return _for_kernels(labels)
 
 
 def check_binary(name: str, labels: np.ndarray) -> None:
@@ -125,6 +125,11 @@ def check_binary(name: str, labels: np.ndarray) -> None:
     wrong = np.flatnonzero((labels != 0) & (labels != 1))
     if wrong.size:
         raise ValueError(f"{name} holds {labels[wrong[0]]:g} at row {wrong[0]}; labels must be 0 or 1")
+
+
+def _for_kernels(array: np.ndarray) -> np.ndarray:
+    """Return the one layout that kernels are compiled for: contiguous, aligned, writeable."""
+    return np.require(array, np.float64, ["C", "A", "W"])
 
 
 def _as_numbers(name: str, values: Any) -> np.ndarray:

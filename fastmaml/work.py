@@ -46,8 +46,8 @@ class Work(NamedTuple):
         What the sum of the tasks' gradients is multiplied by.
     call : ndarray of shape (NUM_CALL,) of int64
         The numbers of one call.
-    theta, theta_previous, gradient : ndarray of shape (width,)
-        Parameters, those before the last step, the last meta-gradient.
+    theta, theta_previous, theta_backup, gradient : ndarray of shape (width,)
+        Parameters, those before the last step, those before a step that may fail, the last meta-gradient.
     optimizer_state : ndarray
         The optimizer's.
     sums : ndarray of shape (num_chunks, width)
@@ -89,6 +89,7 @@ class Work(NamedTuple):
     call: Any
     theta: Any
     theta_previous: Any
+    theta_backup: Any
     gradient: Any
     optimizer_state: Any
     sums: Any
@@ -158,6 +159,7 @@ def allocate(
         call=np.zeros(NUM_CALL, dtype=np.int64),
         theta=theta.copy(),
         theta_previous=theta.copy(),
+        theta_backup=theta.copy(),
         gradient=zeros(width),
         optimizer_state=zeros(state_size(optimizer, width)),
         sums=zeros(num_chunks, width),
@@ -167,10 +169,10 @@ def allocate(
         source_state=np.zeros(needs.state, dtype=np.uint32),
         words=np.zeros((max(2, 2 * ahead), needs.words), dtype=np.uint32),
         X=zeros(drawn, needs.buffered, needs.features),
-        support_index=np.zeros((drawn, padded_rows(needs.shots)), dtype=np.int64),
-        support_y=zeros(drawn, padded_rows(needs.shots)),
-        query_index=np.zeros((drawn, padded_rows(needs.queries)), dtype=np.int64),
-        query_y=zeros(drawn, padded_rows(needs.queries)),
+        support_index=np.zeros((drawn, padded_rows(needs.shots + 1)), dtype=np.int64),
+        support_y=zeros(drawn, padded_rows(needs.shots + 1)),
+        query_index=np.zeros((drawn, padded_rows(needs.queries + 1)), dtype=np.int64),
+        query_y=zeros(drawn, padded_rows(needs.queries + 1)),
         queries=np.zeros(drawn, dtype=np.int64),
         addend=zeros(num_workers, width),
         trajectory=zeros(num_workers, steps, width),

@@ -57,12 +57,12 @@ def shuffled(size, picks, drawn):
     """Move a choice of entries to the front, by Fisher and Yates.
 
     Two words, the upper half second, are a fraction of one. Times n, its integer part picks one of the n
-    entries that are left, and its fractional part is the fraction for the next pick, as long as the picks
-    of one fraction, each of as many bits as the size has, take at most 40.
+    entries that are left, and its fractional part is the fraction for the next pick: five picks where there
+    are at most 2**8 entries, two up to 2**20, else one.
     """
     order, drawn = list(range(size)), iter(drawn)
     for i in range(picks):
-        if i % max(1, 40 // size.bit_length()) == 0:
+        if i % (5 if size <= 2**8 else 2 if size <= 2**20 else 1) == 0:
             fraction = next(drawn) + (next(drawn) << 32)
         pick, fraction = divmod(fraction * (size - i), 2**64)
         order[i], order[i + pick] = order[i + pick], order[i]

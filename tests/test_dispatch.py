@@ -16,7 +16,7 @@ from fastmaml.numerics.layout import padded_width
 from fastmaml.optimizers import state_size, update
 from fastmaml.runtime.compilation import driver, kernel
 from fastmaml.runtime.dispatch import contract, implementation_modules
-from fastmaml.sources import Requirements, draw, prepare, requirements
+from fastmaml.sources import Requirements, draw, matrix, prepare, requirements
 
 
 class Line(NamedTuple):
@@ -192,7 +192,19 @@ def _update(optimizer: Any, epoch: int, theta: Any, gradient: Any, state: Any) -
 
 
 def _requirements(source: Any, tasks_per_batch: int) -> Any:
-    return Requirements(source.shots, source.queries, source.points.shape[1], state=1, words=1, scratch=0)
+    return Requirements(
+        shots=source.shots,
+        queries=source.queries,
+        features=source.points.shape[1],
+        buffered=0,
+        state=1,
+        words=1,
+        scratch=0,
+    )
+
+
+def _matrix(source: Any, X_buffer: Any) -> Any:
+    return source.points
 
 
 def _prepare(source: Any, tasks_per_batch: int, epoch: int, state: Any, words_out: Any) -> Any:
@@ -207,23 +219,18 @@ def _draw(
     task: int,
     words: Any,
     scratch: Any,
-    X_support_out: Any,
-    y_support_out: Any,
-    X_query_out: Any,
-    y_query_out: Any,
+    X_out: Any,
+    support_out: Any,
+    query_out: Any,
 ) -> Any:
     count = source.points.shape[0]
     begin = np.int64(words[0]) + 5 * task
-    for r in range(source.shots + source.queries):
-        point = source.points[(begin + r) % count]
-        if r < source.shots:
-            for k in range(point.size):
-                X_support_out[r, k] = point[k]
-            y_support_out[r] = (begin + r) % 2
-        else:
-            for k in range(point.size):
-                X_query_out[r - source.shots, k] = point[k]
-            y_query_out[r - source.shots] = (begin + r) % 2
+    for r in range(source.shots):
+        support_out.index[r] = (begin + r) % count
+        support_out.y[r] = (begin + r) % 2
+    for r in range(source.queries):
+        query_out.index[r] = (begin + source.shots + r) % count
+        query_out.y[r] = (begin + source.shots + r) % 2
     return source.queries
 
 
@@ -235,6 +242,7 @@ def own_parts() -> Iterator[None]:
         (update, MomentumSpec, _update),
         (requirements, WalkSpec, _requirements),
         (prepare, WalkSpec, _prepare),
+        (matrix, WalkSpec, _matrix),
         (draw, WalkSpec, _draw),
     ]
     for of, spec_class, implementation in parts:

@@ -290,7 +290,7 @@ def test_the_message_names_a_later_step():
     with np.errstate(over="ignore", invalid="ignore"):
         path = naive.inner_path(model.theta.ravel(), X[0, :2], y[0, :2], 4e306, 3)
     assert [np.isfinite(theta).all() for theta in path] == [True, True, True, False]
-    with pytest.raises(FloatingPointError, match=r"epoch 0: task 0, inner step 2 \(alpha=4e\+306\)"):
+    with pytest.raises(FloatingPointError, match=r"epoch 0: group 0, task 0, inner step 2 \(alpha=4e\+306\)"):
         model.train()
     assert model.epoch_ == 0
     assert np.array_equal(model.theta, np.full((2, 1), 1.7e308))
@@ -307,7 +307,7 @@ def test_adapted_parameters_that_turn_infinite_are_noticed():
     X, y = np.full((1, 3, 1), 1e10), np.zeros((1, 3))
     arguments = {"num_samples": 2, "query_samples": 1, "random_state": 0, "verbose": False}
     model = MAML(tasks=TaskSet.from_arrays(X, y), num_tasks=1, epochs=2, alpha=1e300, beta=0.1, **arguments)
-    with pytest.raises(FloatingPointError, match="epoch 0: task 0, inner step 0"):
+    with pytest.raises(FloatingPointError, match="epoch 0: group 0, task 0, inner step 0"):
         model.train()
     assert model.epoch_ == 0
 

@@ -10,8 +10,11 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from fastmaml.algorithms.contract import adapt, inner_steps, task_gradient
 from fastmaml.models import hessian_vector_product, loss_gradient
+from fastmaml.numerics.elementary import all_finite
 from fastmaml.runtime.compilation import kernel
 
 
@@ -72,6 +75,9 @@ def _task_gradient(
             support_loss += loss
             inner_step(rates, s, current, gradient_out, trajectory[s])
             current = trajectory[s]
+    # A sigmoid makes a finite gradient of infinite parameters: say that they are infinite.
+    if not all_finite(current):
+        gradient_out[0] = np.nan
     if algorithm.order == 2:
         for back in range(steps):
             s = steps - 1 - back

@@ -17,9 +17,9 @@ class Picks(NamedTuple):
 
     Attributes
     ----------
-    index : ndarray of shape (>= padded_rows(rows),) of int64
-        Which rows.
-    y : ndarray of shape (>= padded_rows(rows),)
+    index : ndarray of shape (>= padded_rows(rows + 1),) of int64
+        Which rows; there is room for one too many.
+    y : ndarray of shape (>= padded_rows(rows + 1),)
         Their targets.
     """
 
@@ -115,7 +115,7 @@ def draw(
         Receives rows, where the source makes rows.
     support_out, query_out : Picks
         Receive which rows of the `matrix` are the support and the query rows, and their targets. Entries
-        behind the last row are left alone; they are zeros or of an earlier task.
+        behind the last row must be rows of the matrix too, whichever; they start as zeros.
 
     Returns
     -------

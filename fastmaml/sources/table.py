@@ -74,17 +74,17 @@ def _requirements(source: Any, tasks_per_batch: int) -> Any:
         buffered=0,
         state=0 if tasks_per_batch == num_tasks else STATE_HEAD + 3 * num_tasks + 8,
         words=tasks_per_batch,
-        scratch=6 * source.max_rows + 12,
+        # Words, the order of the rows, and what each row is for.
+        scratch=4 * source.max_rows + 8,
     )
 
 
 @exact
 def picks_per_fraction(size: Any) -> Any:
-    """Return how many picks among ``size`` one 64-bit fraction serves: 40 of its bits are used up."""
-    bits = 1
-    while size >> bits:
-        bits += 1
-    return max(1, FRACTION_BITS // bits)
+    """Return how many picks among ``size`` one 64-bit fraction serves."""
+    if size <= 2**8:
+        return 5
+    return 2 if size <= 2**20 else 1
 
 
 @exact
@@ -99,11 +99,12 @@ def shuffle(order: Any, words: Any, picks: int) -> None:
     """Move a random choice of ``picks`` entries to the front of ``order``, using `words_for` words."""
     size = order.size
     share = picks_per_fraction(size)
-    fraction = np.uint64(0)
+    fraction, left, word = np.uint64(0), 0, 0
     for i in range(picks):
-        if i % share == 0:
-            word = 2 * (i // share)
+        if left == 0:
             fraction = (np.uint64(words[word + 1]) << HALF) | np.uint64(words[word])
+            left, word = share, word + 2
+        left -= 1
         # The integer part of fraction * n is the pick, its fractional part goes on: 96 bits in two steps.
         n = np.uint64(size - i)
         low = (fraction & LOW) * n
@@ -161,12 +162,9 @@ def _draw(
     queries = min(source.queries, rows - shots)
     # Where every row is used, choosing the support rows chooses the query rows too.
     picks = shots if shots + queries == rows else shots + queries
-    # Room for the words, and four lists of rows.
-    size = source.max_rows
-    words_end = 2 * size + 8
-    order, role = scratch[words_end : words_end + rows], scratch[words_end + size : words_end + size + rows]
-    support = scratch[words_end + 2 * size : words_end + 3 * size + 1]
-    query = scratch[words_end + 3 * size + 1 : words_end + 4 * size + 2]
+    words_end = 2 * source.max_rows + 8
+    order = scratch[words_end : words_end + rows]
+    role = scratch[words_end + source.max_rows : words_end + source.max_rows + rows]
     philox_words(source.seed, epoch, number, PURPOSE_ROWS, words_for(rows, picks), scratch)
     rest = NO_ROLE if picks > shots else QUERY
     for i in range(rows):
@@ -178,19 +176,16 @@ def _draw(
     for i in range(shots, picks):
         role[order[i]] = QUERY
     # In table order, not in the order chosen: memory is read forwards. Without branches: their outcome is as
-    # random as the choice, and the processor would guess half of them wrong.
+    # random as the choice, and the processor would guess half of them wrong. So each row is written to both
+    # lists, and only one of them goes on.
     num_support, num_query = 0, 0
     for i in range(rows):
-        support[num_support] = i
-        query[num_query] = i
+        row = begin + i
+        target = source.y[row]
+        support_out.index[num_support] = row
+        support_out.y[num_support] = target
+        query_out.index[num_query] = row
+        query_out.y[num_query] = target
         num_support += 1 if role[i] == SUPPORT else 0
         num_query += 1 if role[i] == QUERY else 0
-    for i in range(shots):
-        row = begin + np.int64(support[i])
-        support_out.index[i] = row
-        support_out.y[i] = source.y[row]
-    for i in range(queries):
-        row = begin + np.int64(query[i])
-        query_out.index[i] = row
-        query_out.y[i] = source.y[row]
     return queries
