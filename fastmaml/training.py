@@ -42,9 +42,11 @@ SLICE_GROWTH = 16
 # All below in multiply-adds, of which a core does between one and eight in a nanosecond.
 # A run shorter than this (about a tenth of a second) is not worth the launcher's compilation and other cores.
 WORTH_THREADS = 2e8
-# An epoch shorter than this (about 30 us) is not worth sharing out: a launch and the wait for the last worker
-# cost a few microseconds. Its tasks are drawn ahead instead, in blocks of about as much work.
+# An epoch shorter than this (about 100 us) is not worth sharing out: a launch and the wait for the last worker
+# cost up to 10. Its tasks are drawn ahead instead, in blocks of about BLOCK_WORK. Measured on the notebook's
+# run, in us an epoch by epochs a block: 1: 20, 4: 17, 8: 10, 16: 8.8, 32: 9.3, 64: 12.
 WORTH_SHARING = 2e5
+BLOCK_WORK = 4e5
 
 # The slower way of running an epoch is measured again after this many slices, and after twice as many each
 # time that it stays the slower one.
@@ -138,7 +140,7 @@ class Training:
         rows = 2 * needs.shots * inner_steps(algorithm) + 2 * needs.queries
         cost = tasks_per_batch * rows * theta.size
         workers = resolve_threads(n_jobs) if cost * epochs > WORTH_THREADS else 1
-        ahead = max(1, int(WORTH_SHARING / 2 / cost)) if workers > 1 and cost < WORTH_SHARING else 0
+        ahead = max(1, int(BLOCK_WORK / cost)) if workers > 1 and cost < WORTH_SHARING else 0
         self.work: Work = allocate(
             model,
             algorithm,
