@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastmaml.algorithms import Scratch, adapt
+from fastmaml.memory import whole_lines, zeros
 from fastmaml.models import Rows, loss_gradient, predict, saved_size, score
 from fastmaml.numerics.elementary import all_finite
 from fastmaml.numerics.layout import padded_rows
@@ -187,8 +188,8 @@ def adapt_epoch(
     dtype, width = theta.dtype, theta.size
     saved = max(saved_size(model, needs.shots), saved_size(model, needs.queries))
 
-    def zeros(*shape: int) -> np.ndarray:
-        return np.zeros(shape, dtype=dtype)
+    def floats(*shape: int) -> np.ndarray:
+        return zeros(shape, dtype)
 
     work = Adaptation(
         model=model,
@@ -200,25 +201,25 @@ def adapt_epoch(
         shots=needs.shots,
         steps=steps,
         theta=theta,
-        source_state=np.zeros(needs.state, dtype=np.uint32) if source_state is None else source_state.copy(),
-        words=np.zeros(needs.words, dtype=np.uint32),
-        X=zeros(workers, needs.buffered, needs.features),
-        support_index=np.zeros((workers, padded_rows(needs.shots + 1)), dtype=np.int64),
-        support_y=zeros(workers, padded_rows(needs.shots + 1)),
-        query_index=np.zeros((workers, padded_rows(needs.queries + 1)), dtype=np.int64),
-        query_y=zeros(workers, padded_rows(needs.queries + 1)),
-        trajectory=zeros(workers, steps, width),
-        saved=zeros(workers, 1, saved),
-        product=zeros(workers, width),
-        predictions=zeros(workers, padded_rows(needs.queries + 1)),
-        scratch_words=np.zeros((workers, needs.scratch), dtype=np.uint32),
+        source_state=zeros((needs.state,), np.uint32) if source_state is None else source_state.copy(),
+        words=zeros((needs.words,), np.uint32),
+        X=floats(workers, needs.buffered, needs.features),
+        support_index=zeros((workers, padded_rows(needs.shots + 1)), np.int64),
+        support_y=floats(workers, padded_rows(needs.shots + 1)),
+        query_index=zeros((workers, padded_rows(needs.queries + 1)), np.int64),
+        query_y=floats(workers, padded_rows(needs.queries + 1)),
+        trajectory=floats(workers, steps, width),
+        saved=floats(workers, 1, saved),
+        product=floats(workers, width),
+        predictions=floats(workers, padded_rows(needs.queries + 1)),
+        scratch_words=zeros((workers, whole_lines(needs.scratch, np.uint32)), np.uint32),
         score_steps=np.array(score_steps, dtype=np.int64),
         losses_out=np.zeros((tasks_per_batch, len(score_steps))),
         scores_out=np.zeros((tasks_per_batch, len(score_steps))),
-        thetas_out=zeros(tasks_per_batch if want_thetas else 0, width),
+        thetas_out=floats(tasks_per_batch if want_thetas else 0, width),
         bad_step_out=np.zeros(tasks_per_batch, dtype=np.int64),
-        counter=np.zeros(1, dtype=np.int64),
-        status=np.zeros(1, dtype=np.int64),
+        counter=zeros((1,), np.int64),
+        status=zeros((1,), np.int64),
     )
     launch(bind(adapt_entry, work), 2, workers, work.counter, work.status)
     return work

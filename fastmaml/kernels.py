@@ -54,7 +54,7 @@ DRAW_HERE = -1
 def draw_task(work: Any, epoch: Any, task: Any, slot: Any, drawn: Any, worker: int) -> None:
     """Draw a task of the epoch prepared in ``slot`` into place ``drawn``."""
     keep_whole()
-    work.queries[drawn] = draw(
+    work.queries[drawn, 0] = draw(
         work.source,
         work.tasks_per_batch,
         epoch,
@@ -78,7 +78,7 @@ def compute_task(work: Any, drawn: int, worker: int, want_loss: bool, out: Any) 
         work.model,
         work.theta,
         Rows(X, work.support_index[drawn], work.support_y[drawn], work.shots),
-        Rows(X, work.query_index[drawn], work.query_y[drawn], work.queries[drawn]),
+        Rows(X, work.query_index[drawn], work.query_y[drawn], work.queries[drawn, 0]),
         want_loss,
         scratch,
         out,

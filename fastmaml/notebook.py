@@ -36,6 +36,7 @@ from fastmaml.validation import (
     check_rate,
     check_seed,
 )
+from fastmaml.ways import Pace
 
 NOTEBOOK_FEATURES = 50
 
@@ -280,6 +281,7 @@ class MAML:
         self._system_seed: int | None = None
         self._last: _LastEpoch | None = None
         self._checked_tasks: TaskSet | None = None
+        self._paces: dict[Any, list[Pace]] = {}
         # Everything is checked before the first number is drawn from the global generator.
         self.theta: Any = np.zeros((self._check_num_parameters(), 1))
         self._check()
@@ -603,6 +605,8 @@ class MAML:
         if self.tasks is None:
             # The notebook divides the query gradient by the number of support rows.
             scale *= float(settings.queries or 1) / settings.shots
+        # What was measured of how fast epochs run holds for the next call with the same sizes.
+        sizes = (type(source), settings.model, settings.algorithm[:2], settings.theta.dtype, *settings[5:9])
         training = Training(
             settings.model,
             settings.algorithm,
@@ -614,7 +618,9 @@ class MAML:
             n_jobs=settings.n_jobs,
             epochs=settings.epochs,
             source_state=borrow_global_state() if exact else None,
+            paces=self._paces.get(sizes),
         )
+        self._paces[sizes] = training.paces
         first = self.epoch_
         try:
             with _reporter(self.verbose, settings.epochs) as report:

@@ -15,10 +15,11 @@ import numpy as np
 
 from fastmaml.algorithms import inner_steps
 from fastmaml.kernels import num_regions, region_entry
-from fastmaml.runtime.entry import bind
+from fastmaml.runtime.entry import bind, rebind
 from fastmaml.runtime.launch import launch
 from fastmaml.runtime.threads import resolve_threads
 from fastmaml.sources import requirements
+from fastmaml.ways import Pace, Way, choose
 from fastmaml.work import (
     EPOCHS_DONE,
     FIRST_CHUNK,
@@ -40,36 +41,13 @@ SLICE_SECONDS = 0.05
 SLICE_GROWTH = 16
 
 # All below in multiply-adds, of which a core does between one and eight in a nanosecond.
-# A run shorter than this (about a tenth of a second) is not worth the launcher's compilation and other cores.
-WORTH_THREADS = 2e8
-# An epoch shorter than this (about 100 us) is not worth sharing out: a launch and the wait for the last worker
-# cost up to 10. Its tasks are drawn ahead instead, in blocks of about BLOCK_WORK. Measured on the notebook's
-# run, in us an epoch by epochs a block: 1: 20, 4: 17, 8: 10, 16: 8.8, 32: 9.3, 64: 12.
+# A run shorter than this (some milliseconds) is not worth loading the launcher and waking other cores.
+WORTH_THREADS = 2e7
+# An epoch shorter than this (about 100 us) is not worth sharing out: a launch and the wait for the last
+# worker cost up to 10. Its tasks are drawn ahead instead, in blocks of about BLOCK_WORK. Measured on the
+# notebook's run, in us an epoch by epochs a block: 1: 20, 4: 17, 8: 10, 16: 8.8, 32: 9.3, 64: 12.
 WORTH_SHARING = 2e5
 BLOCK_WORK = 4e5
-
-# The slower way of running an epoch is measured again after this many slices, and after twice as many each
-# time that it stays the slower one.
-PROBE_AFTER = 10
-# A shorter slice tells more of starting up than of the epochs.
-SURE_SECONDS = 1e-3
-
-
-class Way:
-    """One way to run epochs: with so many workers, drawing so far ahead. All ways give the same bits.
-
-    Threads do not always pay: where other programs keep the cores busy, each region waits for a thread that
-    is not running. So ways are measured as they run, and the fastest is taken.
-    """
-
-    def __init__(self, work: Work) -> None:
-        self.work = work
-        self.bound = bind(region_entry, work)
-        self.epoch_seconds = 0.0
-        self.slices = 0
-        self.sure = False
-        self.next_probe = PROBE_AFTER
-        self.patience = PROBE_AFTER
 
 
 class Losses(NamedTuple):
@@ -119,6 +97,8 @@ class Training:
         The source's state at the first epoch.
     slice_seconds : float, default=SLICE_SECONDS
         How long Python is away at a time, about.
+    paces : list of Pace, optional
+        The attribute of that name of an earlier run of the same sizes: what it has measured is known.
     """
 
     def __init__(
@@ -135,6 +115,7 @@ class Training:
         epochs: int,
         source_state: np.ndarray | None = None,
         slice_seconds: float = SLICE_SECONDS,
+        paces: list[Pace] | None = None,
     ) -> None:
         needs = requirements(source, tasks_per_batch)
         rows = 2 * needs.shots * inner_steps(algorithm) + 2 * needs.queries
@@ -155,28 +136,16 @@ class Training:
         if source_state is not None:
             self.work.source_state[:] = source_state
         self._slice_seconds = slice_seconds
-        self._slices = 0
         # Where the slice under way began: with the source's state there, its epochs can be prepared again.
         # And the same for the slice that the last finished epoch was in.
         self.slice_epoch, self.slice_state = 0, self.work.source_state.copy()
         self.replay_epoch, self.replay_state = self.slice_epoch, self.slice_state
-        self._ways = [Way(self.work)]
-        if workers > 1:
-            self._ways.append(Way(self.work._replace(num_workers=1, ahead=0)))
-
-    def _choose_way(self) -> Way:
-        """Take the fastest way, or one whose turn it is to be measured, for the first time or again."""
-        self._slices += 1
-        unsure = [way for way in self._ways if not way.sure]
-        if len(self._ways) > 1 and unsure:
-            return min(unsure, key=lambda way: way.slices)
-        fastest = min(self._ways, key=lambda way: way.epoch_seconds)
-        for way in self._ways:
-            if way is not fastest and self._slices >= way.next_probe:
-                way.next_probe = self._slices + way.patience
-                way.patience *= 2
-                return way
-        return fastest
+        works = [self.work] if workers == 1 else [self.work, self.work._replace(num_workers=1, ahead=0)]
+        self.paces = [Pace() for _ in works] if paces is None or len(paces) != len(works) else paces
+        bound = bind(region_entry, self.work)
+        self._ways = [
+            Way(work, rebind(bound, work), pace) for work, pace in zip(works, self.paces, strict=True)
+        ]
 
     @property
     def epochs_done(self) -> int:
@@ -207,14 +176,14 @@ class Training:
         """
         self.work.status[:] = (RUNNING, 0, first_epoch)
         end = first_epoch + num_epochs
-        slice_length = 1
+        slice_length = max(1, min(self._epochs_a_slice(pace) if pace.sure else 1 for pace in self.paces))
         epoch = first_epoch
         while epoch < end:
             since_log = (epoch - first_epoch) % log_every
             wanted = since_log == 0 or epoch == end - 1
             loss_epoch = epoch if wanted else -1
-            way = self._choose_way()
-            if way.epoch_seconds > 2 * self._slice_seconds and way.work.ahead == 0:
+            way = choose(self._ways)
+            if way.pace.last_seconds > 2 * self._slice_seconds and way.work.ahead == 0:
                 stop = epoch + 1
                 yield from self._run_in_parts(way, epoch, loss_epoch)
             else:
@@ -223,20 +192,18 @@ class Training:
                 stop = max(min(stop, epoch + slice_length), epoch + 1)
                 begin = time.perf_counter()
                 self._call(way, epoch, stop - epoch, (0, self.work.num_chunks), loss_epoch)
-                seconds = max(time.perf_counter() - begin, 1e-7)
-                way.epoch_seconds = seconds / (stop - epoch)
-                way.slices += 1
-                way.sure |= seconds > SURE_SECONDS
-                slice_length = int(
-                    min(slice_length * SLICE_GROWTH, max(1.0, self._slice_seconds / way.epoch_seconds))
-                )
+                way.pace.measured(max(time.perf_counter() - begin, 1e-7), stop - epoch)
+                slice_length = min(slice_length * SLICE_GROWTH, self._epochs_a_slice(way.pace))
             yield self._losses(epoch) if wanted else None
             epoch = stop
+
+    def _epochs_a_slice(self, pace: Pace) -> int:
+        return max(1, int(self._slice_seconds / pace.last_seconds))
 
     def _run_in_parts(self, way: Way, epoch: int, loss_epoch: int) -> Iterator[None]:
         """Run one long epoch, a range of its chunks at a time; abandoned in between, it leaves no trace."""
         chunks = self.work.num_chunks
-        part = max(way.work.num_workers, int(chunks * self._slice_seconds / way.epoch_seconds))
+        part = max(way.work.num_workers, int(chunks * self._slice_seconds / way.pace.last_seconds))
         state = self.work.source_state.copy()
         begin = time.perf_counter()
         try:
@@ -245,8 +212,7 @@ class Training:
                 self._call(way, epoch, 1, (first, last), loss_epoch)
                 if last < chunks:
                     yield None
-            way.epoch_seconds = time.perf_counter() - begin
-            way.slices, way.sure = way.slices + 1, True
+            way.pace.measured(time.perf_counter() - begin, 1)
         finally:
             if self.work.status[STOP] == RUNNING and self.epochs_done == epoch:
                 self.work.source_state[:] = state

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastmaml.algorithms import inner_steps
+from fastmaml.memory import whole_lines, zeros
 from fastmaml.models import saved_size
 from fastmaml.numerics.layout import padded_rows
 from fastmaml.optimizers import state_size
@@ -66,8 +67,8 @@ class Work(NamedTuple):
         Rows of drawn tasks: one task for each worker, or one for each task of the blocks drawn ahead.
     support_index, support_y, query_index, query_y : ndarray of shape (drawn, padded rows)
         Which rows of the source's matrix are the support and the query rows, and their targets.
-    queries : ndarray of shape (drawn,) of int64
-        Query rows drawn.
+    queries : ndarray of shape (drawn, a cache line) of int64
+        Query rows drawn, in the first column.
     addend : ndarray of shape (workers, width)
         The gradient of one task on its way into its chunk's row.
     trajectory, saved, vector, product : ndarray
@@ -142,8 +143,8 @@ def allocate(
     drawn = max(num_workers, 2 * ahead * tasks_per_batch)
     saved = max(saved_size(model, needs.shots), saved_size(model, needs.queries))
 
-    def zeros(*shape: int) -> np.ndarray:
-        return np.zeros(shape, dtype=dtype)
+    def floats(*shape: int) -> np.ndarray:
+        return zeros(shape, dtype)
 
     return Work(
         model=model,
@@ -156,28 +157,28 @@ def allocate(
         num_workers=num_workers,
         ahead=ahead,
         gradient_scale=gradient_scale,
-        call=np.zeros(NUM_CALL, dtype=np.int64),
+        call=zeros((NUM_CALL,), np.int64),
         theta=theta.copy(),
         theta_previous=theta.copy(),
         theta_backup=theta.copy(),
-        gradient=zeros(width),
-        optimizer_state=zeros(state_size(optimizer, width)),
-        sums=zeros(num_chunks, width),
-        losses=np.zeros((num_chunks, NUM_LOSSES)),
-        counter=np.zeros(1, dtype=np.int64),
-        status=np.zeros(NUM_STATUS, dtype=np.int64),
-        source_state=np.zeros(needs.state, dtype=np.uint32),
-        words=np.zeros((max(2, 2 * ahead), needs.words), dtype=np.uint32),
-        X=zeros(drawn, needs.buffered, needs.features),
-        support_index=np.zeros((drawn, padded_rows(needs.shots + 1)), dtype=np.int64),
-        support_y=zeros(drawn, padded_rows(needs.shots + 1)),
-        query_index=np.zeros((drawn, padded_rows(needs.queries + 1)), dtype=np.int64),
-        query_y=zeros(drawn, padded_rows(needs.queries + 1)),
-        queries=np.zeros(drawn, dtype=np.int64),
-        addend=zeros(num_workers, width),
-        trajectory=zeros(num_workers, steps, width),
-        saved=zeros(num_workers, steps + 1, saved),
-        vector=zeros(num_workers, width),
-        product=zeros(num_workers, width),
-        scratch_words=np.zeros((num_workers, needs.scratch), dtype=np.uint32),
+        gradient=floats(width),
+        optimizer_state=floats(state_size(optimizer, width)),
+        sums=floats(num_chunks, width),
+        losses=zeros((num_chunks, NUM_LOSSES), np.float64),
+        counter=zeros((1,), np.int64),
+        status=zeros((NUM_STATUS,), np.int64),
+        source_state=zeros((needs.state,), np.uint32),
+        words=zeros((max(2, 2 * ahead), whole_lines(needs.words, np.uint32)), np.uint32),
+        X=floats(drawn, needs.buffered, needs.features),
+        support_index=zeros((drawn, padded_rows(needs.shots + 1)), np.int64),
+        support_y=floats(drawn, padded_rows(needs.shots + 1)),
+        query_index=zeros((drawn, padded_rows(needs.queries + 1)), np.int64),
+        query_y=floats(drawn, padded_rows(needs.queries + 1)),
+        queries=zeros((drawn, whole_lines(1, np.int64)), np.int64),
+        addend=floats(num_workers, width),
+        trajectory=floats(num_workers, steps, width),
+        saved=floats(num_workers, steps + 1, saved),
+        vector=floats(num_workers, width),
+        product=floats(num_workers, width),
+        scratch_words=zeros((num_workers, whole_lines(needs.scratch, np.uint32)), np.uint32),
     )

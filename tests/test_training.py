@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sizes import COMPILED, size
 
-from fastmaml import MAML, notebook, training, work
+from fastmaml import MAML, notebook, training, ways, work
 
 SEED = 2**63 + 2**31 + 12345  # Both halves of the key matter.
 SMALL = {"num_tasks": 5, "num_samples": 3, "num_features": 4, "query_samples": 2, "alpha": 0.5, "beta": 0.7}
@@ -226,7 +226,7 @@ def test_ways_are_measured_and_measured_again():
     """Serial and parallel take turns until both are known; the slower gets another chance now and then."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(training, "WORTH_THREADS", 0)
-        patch.setattr(training, "SURE_SECONDS", 0)
+        patch.setattr(ways, "SURE_SECONDS", 0)
         patch.setattr(training, "resolve_threads", lambda _: 2)
         run, taken = training.launch, []
 
@@ -248,9 +248,9 @@ def test_any_mixture_of_ways_gives_the_same_bits(choices, random_state):
     """A run measures serial and parallel slices as it goes; whichever it takes next, nothing changes."""
     turns, taken = iter(100 * choices), set()
 
-    def choose(self):
-        assert len(self._ways) == 2
-        way = self._ways[next(turns)]
+    def choose(both):
+        assert len(both) == 2
+        way = both[next(turns)]
         taken.add(way.work.num_workers)
         return way
 
@@ -260,7 +260,7 @@ def test_any_mixture_of_ways_gives_the_same_bits(choices, random_state):
             if mixed:
                 patch.setattr(training, "WORTH_THREADS", 0)
                 patch.setattr(training, "resolve_threads", lambda _: 3)
-                patch.setattr(training.Training, "_choose_way", choose)
+                patch.setattr(training, "choose", choose)
             np.random.seed(8)
             road = {"workers": 3, "ahead": 2, "slice_seconds": 1e-6}
             results.append((trained(12, road, random_state=random_state), np.random.rand()))
@@ -399,7 +399,10 @@ def test_slices_are_short():
 
 @pytest.mark.compiled
 @pytest.mark.parametrize("random_state", [None, SEED])
-def test_memory_is_flat_in_epochs(random_state):
+def test_memory_is_flat_in_epochs(random_state, monkeypatch):
+    # Both with threads: that many epochs would be run with, and so few without.
+    monkeypatch.setattr(training, "WORTH_THREADS", 0)
+
     def peak(epochs):
         model = MAML(epochs=epochs, random_state=random_state, verbose=False, log_every=10**6)
         tracemalloc.start()

@@ -11,8 +11,9 @@ from fastmaml.runtime.compilation import kernel
 
 # 64 bytes are 16 numbers in float32 and 8 in float64; one step serves both.
 WIDTH_STEP = 16
-# Per-row values are handled a vector register at a time, rows four at a time.
-ROW_STEP = 8
+# Per-row values are handled a vector register at a time, rows four at a time; and 16 of either precision, or
+# of int64, are whole cache lines, so that two threads' values never share one.
+ROW_STEP = 16
 
 
 @kernel

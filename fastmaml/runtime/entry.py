@@ -145,6 +145,14 @@ def bind(entry: Any, record: Any) -> BoundEntry:
     return BoundEntry(address, words.ctypes.data, (compiled, words, record))
 
 
+def rebind(bound: BoundEntry, record: Any) -> BoundEntry:
+    """Join a bound entry point with another record of exactly the same types."""
+    if config.DISABLE_JIT:
+        return BoundEntry(bound.entry, record, None)
+    words = np.array(_words(record), dtype=np.int64)
+    return BoundEntry(bound.entry, words.ctypes.data, (bound.keep, words, record))
+
+
 if config.DISABLE_JIT:
 
     def call_entry(entry: Any, record: Any, step: Any, worker: Any) -> None:
