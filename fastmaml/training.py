@@ -15,7 +15,7 @@ import numpy as np
 
 from fastmaml.algorithms import inner_steps
 from fastmaml.kernels import num_regions, region_entry
-from fastmaml.runtime.entry import bind, rebind
+from fastmaml.runtime.entry import bind
 from fastmaml.runtime.launch import launch
 from fastmaml.runtime.threads import resolve_threads
 from fastmaml.sources import requirements
@@ -142,9 +142,8 @@ class Training:
         self.replay_epoch, self.replay_state = self.slice_epoch, self.slice_state
         works = [self.work] if workers == 1 else [self.work, self.work._replace(num_workers=1, ahead=0)]
         self.paces = [Pace() for _ in works] if paces is None or len(paces) != len(works) else paces
-        bound = bind(region_entry, self.work)
         self._ways = [
-            Way(work, rebind(bound, work), pace) for work, pace in zip(works, self.paces, strict=True)
+            Way(work, bind(region_entry, work), pace) for work, pace in zip(works, self.paces, strict=True)
         ]
 
     @property
