@@ -1,0 +1,148 @@
+"""Tables of numbers as users hand them over (lists, arrays on disk, data frames), converted and checked."""
+
+import math
+import numbers
+import operator
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+# Numbers checked at once for being finite: at most 2 MiB, and few enough calls. Measured on 100 million
+# float32: 32 ms, against 73 ms with blocks of 2**14.
+BLOCK = 2**18
+
+
+def shaped(X: ArrayLike, y: ArrayLike, ndim: int) -> tuple[NDArray[Any], NDArray[Any]]:
+    """X with `ndim` axes and y with one fewer, of any dtype yet, their shapes checked."""
+    wanted, other = {
+        2: ("(num_rows, num_features)", "TaskSet.from_arrays takes (num_tasks, rows, num_features)"),
+        3: ("(num_tasks, rows, num_features)", "TaskSet.from_groups takes one table and a group a row"),
+    }[ndim]
+    features, targets = as_array("X", X), as_array("y", y)
+    if features.ndim != ndim:
+        hint = "make one feature a column with X.reshape(-1, 1)" if features.ndim == 1 else other
+        raise ValueError(f"X must be {ndim}-D, {wanted}, got {features.ndim}-D, {features.shape}; {hint}")
+    if features.size == 0:
+        raise ValueError(f"X is empty, its shape {features.shape}; give at least one row and one feature")
+    if targets.ndim == ndim and targets.shape[-1] == 1:
+        targets = targets[..., 0]
+    if targets.ndim != ndim - 1:
+        shape = targets.shape
+        raise ValueError(f"y must be {ndim - 1}-D, one label per row of X, got {targets.ndim}-D, {shape}")
+    if ndim == 2 and len(targets) != len(features):
+        raise ValueError(f"y has {len(targets)} rows but X has {len(features)}; give one label per row of X")
+    if targets.shape != features.shape[:-1]:
+        shape = features.shape
+        raise ValueError(f"y has shape {targets.shape} but X has shape {shape}; give y of shape {shape[:-1]}")
+    return features, targets
+
+
+def as_array(name: str, values: Any) -> NDArray[Any]:
+    """`values` as an array of whatever dtype; a data frame of several dtypes as one of floats."""
+    if hasattr(values, "toarray"):
+        raise TypeError(f"{name} must be dense, got a {type(values).__name__}; give {name}.toarray()")
+    values = unmasked(values)
+    if hasattr(values, "iloc") and hasattr(values, "columns"):
+        dtypes = set(values.dtypes)
+        if len(dtypes) != 1 or getattr(dtypes.pop(), "kind", "O") not in "biuf":
+            return frame_columns(name, values)
+    try:
+        return np.asarray(values)
+    except ValueError as error:
+        raise ValueError(f"{name} is not one array; are its rows of different lengths? ({error})") from None
+
+
+def unmasked(values: Any) -> Any:
+    """None for each masked entry, to be reported as missing; NumPy would show what lies below the mask."""
+    if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
+        objects = np.ma.getdata(values).astype(object)
+        objects[np.ma.getmaskarray(values)] = None
+        return objects
+    return values
+
+
+def frame_columns(name: str, frame: Any) -> NDArray[Any]:
+    """Convert column by column: all at once would give Python objects, and not name a bad column."""
+    columns, bad = [], []
+    for position, label in enumerate(frame.columns):
+        column = np.asarray(frame.iloc[:, position])
+        try:
+            columns.append(as_numbers(name, column))
+        except TypeError:
+            bad.append(repr(label))
+    if bad:
+        raise TypeError(f"{name} has columns that are not numeric: {', '.join(bad)}; encode or drop them")
+    return np.stack(columns, axis=1) if columns else np.empty(frame.shape)
+
+
+def as_numbers(name: str, array: NDArray[Any]) -> NDArray[Any]:
+    """Return contiguous, aligned float32 or float64 of native byte order; missing objects as NaN."""
+    if array.dtype.kind == "O":
+        flat = [as_number(name, array.shape, position, value) for position, value in enumerate(array.flat)]
+        array = np.array(flat, dtype=np.float64).reshape(array.shape)
+    if array.dtype.kind == "c":
+        raise TypeError(f"{name} must hold real numbers, got {array.dtype}; give two real columns")
+    if array.dtype.kind not in "biuf":
+        raise TypeError(f"{name} must hold numbers, got dtype {array.dtype}; encode text or dates")
+    keep = name == "X" and array.dtype.kind == "f" and array.dtype.itemsize == 4
+    # A number too large for float64 becomes infinite, which the next check reports.
+    with np.errstate(over="ignore"):
+        return np.require(array, np.float32 if keep else np.float64, ["C", "A"])
+
+
+def as_number(name: str, shape: tuple[int, ...], position: int, value: Any) -> float:
+    """Convert one Python object; a missing one becomes NaN."""
+    if is_missing(value):
+        return math.nan
+    if not isinstance(value, numbers.Real | Decimal | np.bool_):
+        place = place_of(name, shape, position)
+        raise TypeError(f"{name} must hold numbers, got {value!r} at {place}; encode it as a number")
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf
+
+
+def finite_floats(name: str, array: NDArray[Any]) -> NDArray[Any]:
+    """Convert, and check in blocks that every number is finite: no second table of booleans is made."""
+    table = as_numbers(name, array)
+    flat = table.reshape(-1)
+    for start in range(0, flat.size, BLOCK):
+        finite = np.isfinite(flat[start : start + BLOCK])
+        if not finite.all():
+            position = start + int(finite.argmin())
+            place = place_of(name, table.shape, position)
+            raise ValueError(f"{name} holds {flat[position]} at {place}; remove or fill such entries first")
+    return table
+
+
+def place_of(name: str, shape: tuple[int, ...], position: int) -> str:
+    """Name a position, `row 3, column 1`; positions in y have no column."""
+    axes = ("task", "row", "column") if name == "X" else ("task", "row")
+    indices = np.unravel_index(position, shape)
+    return ", ".join(f"{axis} {index}" for axis, index in zip(axes[-len(shape) :], indices, strict=True))
+
+
+def is_missing(value: Any) -> bool:
+    """None, or what differs from itself (NaN, NaT), or refuses to say so with a TypeError (pandas' NA)."""
+    try:
+        return value is None or bool(operator.ne(value, value))
+    except TypeError:
+        return True
+    except ValueError:  # An array: not missing, and not a label or a number either.
+        return False
+
+
+def take_rows(array: NDArray[Any], order: NDArray[np.intp]) -> NDArray[Any]:
+    """Copy rows in a given order."""
+    # "clip" clips nothing here but spares a check: 150 ms, not 210, for 2 million rows of 50 float32.
+    return np.take(array, order, axis=0, mode="clip")
+
+
+def read_only(array: NDArray[Any]) -> NDArray[Any]:
+    """Return a view that cannot be written through."""
+    view = array.view()
+    view.flags.writeable = False
+    return view

@@ -1,0 +1,43 @@
+"""README.md: its code runs, and its commands are the ones that are tested."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+PYTHON = re.findall(r"^```python\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+SHELL = re.findall(r"^```sh\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+
+
+def test_there_are_blocks():
+    assert len(PYTHON) >= 2
+    assert len(SHELL) >= 2
+
+
+@pytest.mark.compiled
+@pytest.mark.parametrize("block", range(len(PYTHON)))
+def test_python_blocks_run(block, capsys):
+    state = np.random.get_state()
+    try:
+        namespace = {}
+        exec(compile(PYTHON[block], f"README.md, Python block {block}", "exec"), namespace)
+    finally:
+        np.random.set_state(state)
+    printed = capsys.readouterr().out
+    if block == 0:
+        assert printed.count("Sampling Next Batch of Tasks") == 2
+        assert printed.endswith("(50, 1) 10\n")
+    else:
+        # Five steps on eight rows of an unseen group are better than none.
+        before, _, after = namespace["result"].accuracy
+        assert after > before + 0.02
+        assert namespace["adapted"].predict_proba(namespace["X"][:3]).shape == (3, 2)
+
+
+def test_the_test_command_is_the_one_that_is_checked():
+    command = SHELL[1].strip()
+    assert command.endswith("-m pytest")
+    assert command in (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()
