@@ -147,7 +147,7 @@ def test_every_kind_of_field_arrives() -> None:
 @pytest.mark.compiled
 def test_the_words_are_the_compiled_struct() -> None:
     # Field by field, and as Numba itself would hand the record over: its first words are the same.
-    compiled = bind(read_entry, record()).keep[0]
+    compiled = bind(read_entry, record()).keep[0].keep
     context = compiled.target_context
     for name, value in record()._asdict().items():
         size = context.get_abi_sizeof(context.get_value_type(typeof(value)))

@@ -353,8 +353,8 @@ def test_products_with_picked_rows(table, dtype, features, rows, seed):
 @settings(max_examples=200, deadline=None)
 @given(length=st.integers(1, 5000))
 def test_padding_is_whole_steps_and_no_more(length):
-    """Lane blocks of 64 bytes in either precision; rows in registers of eight."""
+    """Lane blocks of 64 bytes, and whole cache lines of per-row values, in either precision."""
     assert length <= padded_width(length) < length + 16
     assert padded_width(length) % 16 == 0
-    assert length <= padded_rows(length) < length + 8
-    assert padded_rows(length) % 8 == 0
+    assert length <= padded_rows(length) < length + 16
+    assert padded_rows(length) % 16 == 0
