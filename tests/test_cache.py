@@ -397,7 +397,7 @@ def test_a_spec_inside_a_spec_decides_too(modules: Callable[[str, str], Any]) ->
 # ------------------------------------------------------------------------------------------------------------
 
 
-class Workplace:
+class Folders:
     """A folder with modules of a user's own, a cache, and Python processes started there."""
 
     def __init__(self, folder: Path) -> None:
@@ -440,8 +440,8 @@ class Workplace:
 
 
 @pytest.fixture
-def workplace(tmp_path: Path) -> Workplace:
-    return Workplace(tmp_path)
+def folders(tmp_path: Path) -> Folders:
+    return Folders(tmp_path)
 
 
 ENGINE = """
@@ -463,25 +463,25 @@ print(json.dumps([imported, len(recorder.buffer), model.theta.tobytes().hex(), f
 
 
 @pytest.mark.compiled
-def test_a_second_process_compiles_nothing_and_the_package_may_be_read_only(workplace: Workplace) -> None:
-    workplace.package = copied_package(workplace.folder)
-    tree = [workplace.package, *workplace.package.rglob("*")]
+def test_a_second_process_compiles_nothing_and_the_package_may_be_read_only(folders: Folders) -> None:
+    folders.package = copied_package(folders.folder)
+    tree = [folders.package, *folders.package.rglob("*")]
     for path in tree:
         path.chmod(path.stat().st_mode & ~0o222)
-    workplace.write("engine.py", ENGINE)
+    folders.write("engine.py", ENGINE)
     try:
-        first, second = workplace.run("engine.py"), workplace.run("engine.py")
+        first, second = folders.run("engine.py"), folders.run("engine.py")
         assert first[:2] == [0, first[1]]
         assert first[1] > 0
         assert second[:2] == [0, 0]
         assert second[2] == first[2]
-        assert Path(second[3]).parent == workplace.package
+        assert Path(second[3]).parent == folders.package
         # Root may write whatever the modes say; nothing was written.
-        assert [workplace.package, *workplace.package.rglob("*")] == tree
+        assert [folders.package, *folders.package.rglob("*")] == tree
     finally:
         for path in tree:
             path.chmod(path.stat().st_mode | 0o200)
-    assert kernels(workplace.cache)
+    assert kernels(folders.cache)
 
 
 # A driver of a tenth of a second, of parts of the package's own and of the user's.
@@ -521,31 +521,31 @@ STEPPED = [-4.0, -8.0]
 
 
 @pytest.mark.compiled
-def test_an_edit_in_any_module_recompiles(workplace: Workplace) -> None:
-    workplace.package = copied_package(workplace.folder)
-    workplace.write("host.py", HOST)
-    workplace.write("sgd.py", SGD_RUN)
-    assert workplace.run("sgd.py") == [STEPPED, False]
+def test_an_edit_in_any_module_recompiles(folders: Folders) -> None:
+    folders.package = copied_package(folders.folder)
+    folders.write("host.py", HOST)
+    folders.write("sgd.py", SGD_RUN)
+    assert folders.run("sgd.py") == [STEPPED, False]
     # A leaf that this driver does not even use.
-    leaf = workplace.package / "numerics" / "elementary.py"
+    leaf = folders.package / "numerics" / "elementary.py"
     source = leaf.read_text()
     leaf.write_text(source + "\n# edited\n")
-    assert workplace.run("sgd.py") == [STEPPED, False]
-    assert len(kernels(workplace.cache)) == 2
+    assert folders.run("sgd.py") == [STEPPED, False]
+    assert len(kernels(folders.cache)) == 2
     leaf.write_text(source)
-    assert workplace.run("sgd.py") == [STEPPED, True]
-    assert len(kernels(workplace.cache)) == 2
+    assert folders.run("sgd.py") == [STEPPED, True]
+    assert len(kernels(folders.cache)) == 2
 
 
 @pytest.mark.compiled
-def test_code_from_before_an_edit_is_not_kept_as_code_from_after_it(workplace: Workplace) -> None:
-    workplace.package = copied_package(workplace.folder)
-    workplace.write("host.py", HOST)
-    workplace.write("sgd.py", SGD_RUN)
+def test_code_from_before_an_edit_is_not_kept_as_code_from_after_it(folders: Folders) -> None:
+    folders.package = copied_package(folders.folder)
+    folders.write("host.py", HOST)
+    folders.write("sgd.py", SGD_RUN)
     # This process imports the module, and compiles it only after somebody has edited its file.
-    edited = workplace.package / "optimizers" / "sgd.py"
-    assert workplace.run("sgd.py", str(edited)) == [STEPPED, False]
-    assert workplace.run("sgd.py") == [STEPPED, False]
+    edited = folders.package / "optimizers" / "sgd.py"
+    assert folders.run("sgd.py", str(edited)) == [STEPPED, False]
+    assert folders.run("sgd.py") == [STEPPED, False]
 
 
 PART = """
@@ -589,60 +589,60 @@ print(json.dumps([run(other.MySpec(0.5)), run(SGDSpec(0.5))]))
 TWICE, THRICE = [-9.0, -18.0], [-14.0, -28.0]
 
 
-def write_part(workplace: Workplace, module: str, name: str, factor: float) -> Path:
+def write_part(folders: Folders, module: str, name: str, factor: float) -> Path:
     implementation = IMPLEMENTATION.format(imports="", name=name, factor=factor)
-    return workplace.write(f"{module}.py", PART.format(name=name) + implementation)
+    return folders.write(f"{module}.py", PART.format(name=name) + implementation)
 
 
 @pytest.mark.compiled
-def test_a_users_part_is_kept_until_its_module_is_edited(workplace: Workplace) -> None:
-    workplace.write("host.py", HOST)
-    workplace.write("run.py", PART_RUN.format(module="part", name="MySpec"))
-    part = write_part(workplace, "part", "MySpec", 2.0)
-    assert workplace.run("run.py") == [TWICE, False]
-    assert workplace.run("run.py") == [TWICE, True]
+def test_a_users_part_is_kept_until_its_module_is_edited(folders: Folders) -> None:
+    folders.write("host.py", HOST)
+    folders.write("run.py", PART_RUN.format(module="part", name="MySpec"))
+    part = write_part(folders, "part", "MySpec", 2.0)
+    assert folders.run("run.py") == [TWICE, False]
+    assert folders.run("run.py") == [TWICE, True]
     part.write_text(part.read_text().replace("2.0 *", "3.0 *"))
-    assert workplace.run("run.py") == [THRICE, False]
-    assert len(kernels(workplace.cache)) == 2
+    assert folders.run("run.py") == [THRICE, False]
+    assert len(kernels(folders.cache)) == 2
     # The module is imported, then edited, then compiled: what it was is not kept as what it is now.
     part.write_text(part.read_text().replace("3.0 *", "2.0 *") + "\n# once more\n")
-    assert workplace.run("run.py", str(part)) == [TWICE, False]
-    assert workplace.run("run.py")[0] == THRICE
+    assert folders.run("run.py", str(part)) == [TWICE, False]
+    assert folders.run("run.py")[0] == THRICE
 
     # The part disappears: others go on, and it can come back.
     content = part.read_text()
     part.unlink()
-    workplace.write("other_run.py", OTHERS_RUN)
-    write_part(workplace, "other", "MySpec", 2.0)
-    assert workplace.run("other_run.py") == [[TWICE, False], [STEPPED, False]]
+    folders.write("other_run.py", OTHERS_RUN)
+    write_part(folders, "other", "MySpec", 2.0)
+    assert folders.run("other_run.py") == [[TWICE, False], [STEPPED, False]]
     part.write_text(content)
-    assert workplace.run("run.py") == [THRICE, True]
+    assert folders.run("run.py") == [THRICE, True]
 
 
 @pytest.mark.compiled
-def test_an_implementation_in_another_module_than_its_spec(workplace: Workplace) -> None:
-    workplace.write("host.py", HOST)
-    workplace.write("run.py", PART_RUN.format(module="implementation", name="MySpec"))
-    spec = workplace.write("spec.py", PART.format(name="MySpec"))
+def test_an_implementation_in_another_module_than_its_spec(folders: Folders) -> None:
+    folders.write("host.py", HOST)
+    folders.write("run.py", PART_RUN.format(module="implementation", name="MySpec"))
+    spec = folders.write("spec.py", PART.format(name="MySpec"))
     imports = "from fastmaml.optimizers import update\nfrom spec import MySpec\n"
-    implementation = workplace.write(
+    implementation = folders.write(
         "implementation.py", IMPLEMENTATION.format(imports=imports, name="MySpec", factor=2.0)
     )
-    assert workplace.run("run.py") == [TWICE, False]
+    assert folders.run("run.py") == [TWICE, False]
     implementation.write_text(implementation.read_text().replace("2.0 *", "3.0 *"))
-    assert workplace.run("run.py") == [THRICE, False]
+    assert folders.run("run.py") == [THRICE, False]
     spec.write_text(spec.read_text() + "\n# edited\n")
-    assert workplace.run("run.py") == [THRICE, False]
+    assert folders.run("run.py") == [THRICE, False]
 
 
 @pytest.mark.compiled
-def test_a_part_in_main_is_compiled_and_never_kept(workplace: Workplace) -> None:
-    workplace.write("host.py", HOST)
+def test_a_part_in_main_is_compiled_and_never_kept(folders: Folders) -> None:
+    folders.write("host.py", HOST)
     own = IMPLEMENTATION.format(imports="import json\nfrom host import run", name="MySpec", factor=2.0)
-    workplace.write("script.py", PART.format(name="MySpec") + own + "\nprint(json.dumps(run(MySpec(0.5))))")
-    assert workplace.run("script.py") == [TWICE, False]
-    assert workplace.run("script.py") == [TWICE, False]
-    assert kernels(workplace.cache) == []
+    folders.write("script.py", PART.format(name="MySpec") + own + "\nprint(json.dumps(run(MySpec(0.5))))")
+    assert folders.run("script.py") == [TWICE, False]
+    assert folders.run("script.py") == [TWICE, False]
+    assert kernels(folders.cache) == []
 
 
 SHAPES = """
@@ -730,22 +730,22 @@ print(json.dumps([results, sum(dispatcher.stats.cache_hits.values())]))
 
 
 @pytest.mark.compiled
-def test_eight_processes_at_once_on_an_empty_cache(workplace: Workplace) -> None:
-    workplace.write("shapes.py", SHAPES)
-    workplace.write("run.py", SHAPES_RUN)
+def test_eight_processes_at_once_on_an_empty_cache(folders: Folders) -> None:
+    folders.write("shapes.py", SHAPES)
+    folders.write("run.py", SHAPES_RUN)
     x, table = np.arange(6.0), np.tile([5.0, 7.0, 11.0], 2)
     formulas = {"Line": 2 * x + 3, "Parabola": 2 * x**2 + 3, "Table": table, "Sum": 4 * x + 1 + table}
     expected = {name: values.tolist() for name, values in formulas.items()}
-    processes = [workplace.start("run.py", f"{name}-{i}", name) for name in formulas for i in range(2)]
+    processes = [folders.start("run.py", f"{name}-{i}", name) for name in formulas for i in range(2)]
     assert len(processes) == 8
     try:
         deadline = time.monotonic() + SECONDS
-        while len(list(workplace.folder.glob("ready-*"))) < 8:
+        while len(list(folders.folder.glob("ready-*"))) < 8:
             assert time.monotonic() < deadline
             assert all(process.poll() is None for process in processes)
             time.sleep(0.01)
-        workplace.write("go", "")
-        outcomes = [workplace.result(process) for process in processes]
+        folders.write("go", "")
+        outcomes = [folders.result(process) for process in processes]
     finally:
         for process in processes:
             process.kill()
@@ -753,6 +753,6 @@ def test_eight_processes_at_once_on_an_empty_cache(workplace: Workplace) -> None
     assert names == [name for name in formulas for _ in range(2)]
     for results, _ in outcomes:
         assert results == {name: expected[name] for name in results}
-    assert len(kernels(workplace.cache)) == 4
+    assert len(kernels(folders.cache)) == 4
     # What they left is whole and right, all of it.
-    assert workplace.run("run.py", "all", *formulas) == [expected, 4]
+    assert folders.run("run.py", "all", *formulas) == [expected, 4]

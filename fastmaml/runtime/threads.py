@@ -73,7 +73,8 @@ def parallel_launch(threads: int) -> Iterator[None]:
     with _Process.lock:
         _Process.launched = True  # Before the first question: that starts Numba's threads.
         before = numba.get_num_threads()
-        numba.set_num_threads(threads)
+        # There may be more workers than threads: then some threads do the work of two.
+        numba.set_num_threads(min(threads, available_threads()))
         try:
             yield
         finally:
