@@ -48,7 +48,7 @@ RUNTIME = [
     ("information",),
     ("launch",),
     ("entry", "dispatch", "intrinsics"),
-    ("compilation",),
+    ("compilation", "emission"),
     ("cache", "threads"),
 ]
 # The cache asks the registry, at run time, which modules a spec's code comes from.

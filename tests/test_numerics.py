@@ -14,7 +14,7 @@ from fastmaml.numerics.elementary import all_finite, exp_nonpositive, sigmoid_in
 from fastmaml.numerics.layout import padded_rows, padded_width
 from fastmaml.numerics.mt19937 import BLOCK, next_blocks, uniforms
 from fastmaml.numerics.normal import initial_normals
-from fastmaml.numerics.philox import philox_block, philox_words
+from fastmaml.numerics.philox import philox_block, philox_words, philox_words_at, words_room
 from fastmaml.numerics.products import rows_times_vector, vector_times_rows
 
 FLOATS = [np.float64, np.float32]
@@ -174,6 +174,12 @@ def philox_many(seed, epoch, task, purpose, count, out):
     philox_words(seed, epoch, task, purpose, count, out)
 
 
+@numba.njit
+def philox_at(seed, epoch, task, purpose, block, out):
+    w0, w1, w2, w3 = philox_words_at(seed, epoch, task, purpose, block)
+    out[0], out[1], out[2], out[3] = w0, w1, w2, w3
+
+
 @pytest.mark.parametrize(
     ("counter", "key", "expected"),
     [
@@ -202,11 +208,20 @@ def test_philox_against_the_published_vectors(counter, key, expected):
     count=st.integers(0, 70),
 )
 def test_philox_words_are_at_their_addresses(seed, epoch, task, purpose, count):
-    blocks = -(-count // 4)
-    out = np.full(4 * blocks + 4, 7, dtype=np.uint32)
+    room = words_room(count)
+    assert count <= room < count + 32
+    out = np.full(room + 4, 7, dtype=np.uint32)
     philox_many(np.uint64(seed), epoch, task, purpose, count, out)
-    assert out[: 4 * blocks].tolist() == addressed.words(seed, epoch, task, purpose, 4 * blocks)
-    assert np.all(out[4 * blocks :] == 7)
+    assert out[:room].tolist() == addressed.words(seed, epoch, task, purpose, room)
+    assert np.all(out[room:] == 7)
+
+
+@pytest.mark.parametrize("block", [0, 1, 7, 2**32 - 1])
+def test_philox_words_of_one_block(block):
+    out = np.zeros(4, dtype=np.uint64)
+    philox_at(np.uint64(2**63 + 5), 2**40 + 3, 2**31 + 1, 3, block, out)
+    counter = (block, 2**31 + 1, 3, 3 << 24 | 2**8)
+    assert out.tolist() == list(naive.philox4x32(counter, (5, 2**31)))
 
 
 # --- MT19937 ---

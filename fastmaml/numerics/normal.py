@@ -11,14 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from fastmaml.numerics.philox import PURPOSE_INIT, philox_words
+from fastmaml.numerics.philox import PURPOSE_INIT, philox_words, words_room
 from fastmaml.runtime.compilation import driver
 
 UNIT = 2.0**-32
 
 
 def _fill(seed: Any, words: Any, out: Any) -> None:
-    """Write standard normals; words (uint32) has room for a word each, rounded up to whole blocks."""
+    """Write standard normals; words (uint32) has `words_room` for a word each, an even number."""
     pairs = (out.size + 1) // 2
     philox_words(seed, 0, 0, PURPOSE_INIT, 2 * pairs, words)
     for i in range(pairs):
@@ -35,5 +35,5 @@ _fill_compiled = driver(_fill)
 def initial_normals(seed: int, count: int) -> np.ndarray:
     """Return ``count`` draws from N(0, 1), float64, a function of the seed alone."""
     out = np.empty(count)
-    _fill_compiled(np.uint64(seed), np.zeros(count + 8, dtype=np.uint32), out)
+    _fill_compiled(np.uint64(seed), np.zeros(words_room(count + 1), dtype=np.uint32), out)
     return out

@@ -20,13 +20,13 @@ from numba.core import cgutils, config, types
 from numba.extending import intrinsic, overload
 
 from fastmaml.runtime.compilation import KERNEL_FLAGS
+from fastmaml.runtime.emission import WORD, emit_loop, splat
 
 LANE_BYTES = 64
 # Rows whose dot products are summed up together: one shuffle serves four.
 GROUP = 4
 # Lane blocks of a sum of rows that are kept in registers at once.
 WIDE = 4
-INDEX = ir.IntType(64)
 
 
 def rows_times_vector(X: Any, index: Any, rows: int, vector: Any, out: Any) -> None:
@@ -62,7 +62,7 @@ class _Lanes:
         self.zero = ir.Constant(self.vector, None)
 
     def integer(self, value: int) -> Any:
-        return ir.Constant(INDEX, value)
+        return ir.Constant(WORD, value)
 
     def address(self, base: Any, index: Any, vector: Any = None) -> Any:
         return self.builder.bitcast(self.builder.gep(base, [index]), (vector or self.vector).as_pointer())
@@ -75,17 +75,14 @@ class _Lanes:
         # Integers as wide as the lanes: their comparison is the mask, and need not be packed.
         integer = ir.IntType(8 * self.itemsize)
         numbers = ir.Constant(ir.VectorType(integer, self.count), list(range(self.count)))
-        limit = count if integer == INDEX else self.builder.trunc(count, integer)
+        limit = count if integer == WORD else self.builder.trunc(count, integer)
         return self.builder.icmp_signed("<", numbers, self.splat(limit))
 
     def store(self, value: Any, base: Any, index: Any) -> None:
         self.builder.store(value, self.address(base, index, value.type), align=self.itemsize)
 
     def splat(self, value: Any) -> Any:
-        empty = ir.Constant(ir.VectorType(value.type, self.count), ir.Undefined)
-        single = self.builder.insert_element(empty, value, self.integer(0))
-        mask = ir.Constant(ir.VectorType(ir.IntType(32), self.count), None)
-        return self.builder.shuffle_vector(single, single, mask)
+        return splat(self.builder, value, self.count)
 
     def multiply_add(self, a: Any, b: Any, c: Any) -> Any:
         name = f"llvm.fmuladd.v{self.count}f{8 * self.itemsize}"
@@ -163,30 +160,6 @@ def _array(context: Any, builder: Any, array_type: Any, value: Any) -> Any:
     return context.make_array(array_type)(context, builder, value)
 
 
-def _loop(builder: Any, begin: Any, end: Any, step: int, carried: list[Any], body: Any) -> list[Any]:
-    """Emit ``for i in range(begin, end, step)``; the body maps (i, values) to new values."""
-    before = builder.block
-    head, inside, after = (builder.append_basic_block(name) for name in ("head", "body", "after"))
-    builder.branch(head)
-    builder.position_at_end(head)
-    index = builder.phi(INDEX)
-    index.add_incoming(begin, before)
-    values = []
-    for start in carried:
-        phi = builder.phi(start.type)
-        phi.add_incoming(start, before)
-        values.append(phi)
-    builder.cbranch(builder.icmp_signed("<", index, end), inside, after)
-    builder.position_at_end(inside)
-    results = body(index, values)
-    index.add_incoming(builder.add(index, ir.Constant(INDEX, step)), builder.block)
-    for phi, result in zip(values, results, strict=True):
-        phi.add_incoming(result, builder.block)
-    builder.branch(head)
-    builder.position_at_end(after)
-    return values
-
-
 if not config.DISABLE_JIT:
 
     @intrinsic
@@ -208,7 +181,7 @@ if not config.DISABLE_JIT:
                         for start, total in zip(starts, sums, strict=True)
                     ]
 
-                sums = _loop(
+                sums = emit_loop(
                     builder,
                     lanes.integer(0),
                     picks.last,
@@ -220,7 +193,7 @@ if not config.DISABLE_JIT:
                 lanes.store(lanes.sums_of_four(sums), result.data, row)
                 return []
 
-            _loop(builder, lanes.integer(0), args[2], GROUP, [], group)
+            emit_loop(builder, lanes.integer(0), args[2], GROUP, [], group)
             return context.get_dummy_value()
 
         return types.none(X, index, types.int64, vector, out), generate
@@ -247,7 +220,7 @@ if not config.DISABLE_JIT:
                         for i, (load, total) in enumerate(zip(loads, sums, strict=True))
                     ]
 
-                sums = _loop(builder, lanes.integer(0), args[3], 1, [lanes.zero] * len(loads), row)
+                sums = emit_loop(builder, lanes.integer(0), args[3], 1, [lanes.zero] * len(loads), row)
                 for i, total in enumerate(sums):
                     lanes.store(total, result.data, builder.add(column, lanes.integer(i * lanes.count)))
 
@@ -258,7 +231,7 @@ if not config.DISABLE_JIT:
             # As many spans of whole blocks as leave one to four blocks, of which the last is partial.
             wide_width = lanes.integer(WIDE * lanes.count)
             wide_end = builder.mul(builder.sdiv(picks.last, wide_width), wide_width)
-            _loop(builder, lanes.integer(0), wide_end, WIDE * lanes.count, [], wide)
+            emit_loop(builder, lanes.integer(0), wide_end, WIDE * lanes.count, [], wide)
             left_over = builder.sdiv(builder.sub(picks.last, wide_end), lanes.integer(lanes.count))
             after = builder.append_basic_block("done")
             choices = [builder.append_basic_block(f"whole.{count}") for count in range(WIDE)]

@@ -1,4 +1,4 @@
-"""The four instructions that Numba has no name for, each with its meaning in plain Python."""
+"""The instructions that Numba has no name for, each with its meaning in plain Python."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 from llvmlite import ir
-from numba.core import config, types
+from numba.core import cgutils, config, types
 from numba.extending import intrinsic
 
 if config.DISABLE_JIT:
@@ -19,6 +19,15 @@ if config.DISABLE_JIT:
         before = int(counter[0])
         counter[0] = before + amount
         return before
+
+    def wide_product(a: Any, b: Any) -> Any:
+        """Return the upper and the lower 64 bits of the product of two uint64."""
+        high, low = divmod(int(a) * int(b), 2**64)
+        return np.uint64(high), np.uint64(low)
+
+    def lowest_bit(bits: Any) -> Any:
+        """Return the number of the lowest bit that is set, counted from 0; one must be."""
+        return np.uint64((int(bits) & -int(bits)).bit_length() - 1)
 
     def as_float64(bits: Any) -> Any:
         """Read 64 bits as a float64."""
@@ -62,6 +71,27 @@ else:
             return builder.atomic_rmw("add", array.data, step, "seq_cst")
 
         return types.int64(counter, amount), generate
+
+    @intrinsic
+    def wide_product(typingctx: Any, a: Any, b: Any) -> Any:
+        """Return the upper and the lower 64 bits of the product of two uint64."""
+
+        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            word, wide = ir.IntType(64), ir.IntType(128)
+            product = builder.mul(*[builder.zext(value, wide) for value in args])
+            high = builder.lshr(product, ir.Constant(wide, 64))
+            return cgutils.pack_array(builder, [builder.trunc(high, word), builder.trunc(product, word)])
+
+        return types.UniTuple(types.uint64, 2)(types.uint64, types.uint64), generate
+
+    @intrinsic
+    def lowest_bit(typingctx: Any, bits: Any) -> Any:
+        """Return the number of the lowest bit that is set, counted from 0; one must be."""
+
+        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            return builder.cttz(args[0], ir.Constant(ir.IntType(1), 1))
+
+        return types.uint64(types.uint64), generate
 
     def _bitcast(source: Any, target: Any, llvm_target: Any) -> Any:
         def typer(typingctx: Any, value: Any) -> Any:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fastmaml.numerics.philox import PURPOSE_QUERY, PURPOSE_SUPPORT, philox_words
+from fastmaml.numerics.philox import PURPOSE_QUERY, PURPOSE_SUPPORT, philox_words, words_room
 from fastmaml.runtime.compilation import exact
 from fastmaml.sources.contract import Requirements, draw, matrix, prepare, requirements
 
@@ -46,7 +46,7 @@ def _requirements(source: Any, tasks_per_batch: int) -> Any:
         buffered=source.shots + source.queries,
         state=0,
         words=0,
-        scratch=max(source.shots, source.queries) * (source.num_features + 1) + 4,
+        scratch=words_room(max(source.shots, source.queries) * (source.num_features + 1)),
     )
 
 

@@ -18,15 +18,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fastmaml.numerics.philox import PURPOSE_ORDER, PURPOSE_ROWS, philox_words
+from fastmaml.numerics.philox import PURPOSE_ORDER, PURPOSE_ROWS, philox_words_at
 from fastmaml.runtime.compilation import exact
+from fastmaml.runtime.intrinsics import lowest_bit, wide_product
 from fastmaml.sources.contract import Requirements, draw, matrix, prepare, requirements
 
-HALF, LOW = np.uint64(32), np.uint64(0xFFFFFFFF)
-FRACTION_BITS = 40
-
-# What a row of a task is for, in one draw.
-NO_ROLE, SUPPORT, QUERY = 0, 1, 2
+HALF = np.uint64(32)
+FIVE, ONE, THIRTY_ONE, ALL_BITS = np.uint32(5), np.uint32(1), np.uint32(31), np.uint32(2**32 - 1)
 
 
 class TableSpec(NamedTuple):
@@ -59,8 +57,8 @@ class TableSpec(NamedTuple):
     max_rows: int
 
 
-# The state: the number of the pass whose permutation it holds, plus one (0: none yet), in two words; the
-# permutation; and room for the words that shuffle it.
+# The state: the number of the pass whose permutation it holds, plus one (0: none yet), in two words; and the
+# permutation.
 STATE_HEAD = 2
 
 
@@ -72,46 +70,61 @@ def _requirements(source: Any, tasks_per_batch: int) -> Any:
         queries=source.queries,
         features=source.X.shape[1],
         buffered=0,
-        state=0 if tasks_per_batch == num_tasks else STATE_HEAD + 3 * num_tasks + 8,
+        state=0 if tasks_per_batch == num_tasks else STATE_HEAD + num_tasks,
         words=tasks_per_batch,
-        # Words, the order of the rows, and what each row is for.
-        scratch=4 * source.max_rows + 8,
+        # The order of the rows, and two sets of them with a bit a row.
+        scratch=source.max_rows + 2 * ((source.max_rows + 31) // 32),
     )
 
 
 @exact
-def picks_per_fraction(size: Any) -> Any:
-    """Return how many picks among ``size`` one 64-bit fraction serves."""
-    if size <= 2**8:
-        return 5
-    return 2 if size <= 2**20 else 1
-
-
-@exact
-def words_for(size: Any, picks: Any) -> Any:
-    """Return how many words `shuffle` takes."""
-    share = picks_per_fraction(size)
-    return 2 * ((picks + share - 1) // share)
-
-
-@exact
-def shuffle(order: Any, words: Any, picks: int) -> None:
-    """Move a random choice of ``picks`` entries to the front of ``order``, using `words_for` words."""
+def shuffle(order: Any, seed: Any, epoch: Any, task: Any, purpose: int, picks: int) -> None:
+    """Fill ``order`` with the numbers from 0, and move a random choice of ``picks`` of them to the front."""
     size = order.size
-    share = picks_per_fraction(size)
-    fraction, left, word = np.uint64(0), 0, 0
+    for i in range(size):
+        order[i] = i
+    share = 5 if size <= 2**8 else 2 if size <= 2**20 else 1
+    fraction, spare = np.uint64(0), np.uint64(0)
+    left, fractions = 0, 0
     for i in range(picks):
         if left == 0:
-            fraction = (np.uint64(words[word + 1]) << HALF) | np.uint64(words[word])
-            left, word = share, word + 2
+            if fractions % 2 == 0:
+                w0, w1, w2, w3 = philox_words_at(seed, epoch, task, purpose, fractions // 2)
+                fraction, spare = w0 | (w1 << HALF), w2 | (w3 << HALF)
+            else:
+                fraction = spare
+            fractions += 1
+            left = share
         left -= 1
-        # The integer part of fraction * n is the pick, its fractional part goes on: 96 bits in two steps.
-        n = np.uint64(size - i)
-        low = (fraction & LOW) * n
-        high = (fraction >> HALF) * n + (low >> HALF)
-        fraction = ((high & LOW) << HALF) | (low & LOW)
-        j = i + np.int64(high >> HALF)
-        order[i], order[j] = order[j], order[i]
+        # The integer part of fraction * n is the pick, its fractional part goes on.
+        pick, fraction = wide_product(fraction, np.uint64(size - i))
+        # Unsigned, so that no index could count from the end.
+        here = np.uint64(i)
+        there = here + pick
+        order[here], order[there] = order[there], order[here]
+
+
+@exact
+def mark(rows: Any, marks: Any) -> None:
+    """Set the bits numbered by ``rows`` in ``marks`` (uint32, 32 bits each)."""
+    for i in range(rows.size):
+        row = rows[i]
+        marks[row >> FIVE] |= ONE << (row & THIRTY_ONE)
+
+
+@exact
+def list_marked(marks: Any, begin: int, y: Any, picks: Any) -> None:
+    """List the rows marked, counted from ``begin``, in their order, with their targets."""
+    place = np.uint64(0)
+    for i in range(marks.size):
+        bits = marks[i]
+        first = np.uint64(begin + 32 * i)
+        while bits != 0:
+            row = first + lowest_bit(bits)
+            picks.index[place] = row
+            picks.y[place] = y[row]
+            place += np.uint64(1)
+            bits &= bits - ONE
 
 
 @matrix.register(TableSpec)
@@ -131,11 +144,7 @@ def _prepare(source: Any, tasks_per_batch: int, epoch: int, state: Any, words_ou
     held = np.int64(state[0]) + (np.int64(state[1]) << 32) - 1
     permutation = state[STATE_HEAD : STATE_HEAD + num_tasks]
     if held != number:
-        words = state[STATE_HEAD + num_tasks :]
-        philox_words(source.seed, number, 0, PURPOSE_ORDER, words_for(num_tasks, num_tasks), words)
-        for i in range(num_tasks):
-            permutation[i] = i
-        shuffle(permutation, words, num_tasks)
+        shuffle(permutation, source.seed, number, 0, PURPOSE_ORDER, num_tasks)
         state[0] = (number + 1) & 0xFFFFFFFF
         state[1] = (number + 1) >> 32
     begin = (epoch % epochs_per_pass) * tasks_per_batch
@@ -162,30 +171,22 @@ def _draw(
     queries = min(source.queries, rows - shots)
     # Where every row is used, choosing the support rows chooses the query rows too.
     picks = shots if shots + queries == rows else shots + queries
-    words_end = 2 * source.max_rows + 8
-    order = scratch[words_end : words_end + rows]
-    role = scratch[words_end + source.max_rows : words_end + source.max_rows + rows]
-    philox_words(source.seed, epoch, number, PURPOSE_ROWS, words_for(rows, picks), scratch)
-    rest = NO_ROLE if picks > shots else QUERY
-    for i in range(rows):
-        order[i] = i
-        role[i] = rest
-    shuffle(order, scratch, picks)
-    for i in range(shots):
-        role[order[i]] = SUPPORT
-    for i in range(shots, picks):
-        role[order[i]] = QUERY
-    # In table order, not in the order chosen: memory is read forwards. Without branches: their outcome is as
-    # random as the choice, and the processor would guess half of them wrong. So each row is written to both
-    # lists, and only one of them goes on.
-    num_support, num_query = 0, 0
-    for i in range(rows):
-        row = begin + i
-        target = source.y[row]
-        support_out.index[num_support] = row
-        support_out.y[num_support] = target
-        query_out.index[num_query] = row
-        query_out.y[num_query] = target
-        num_support += 1 if role[i] == SUPPORT else 0
-        num_query += 1 if role[i] == QUERY else 0
+    num_words = (rows + 31) // 32
+    order, marks = scratch[:rows], scratch[source.max_rows :]
+    support_marks, query_marks = marks[:num_words], marks[num_words : 2 * num_words]
+    shuffle(order, source.seed, epoch, number, PURPOSE_ROWS, picks)
+    # Listed in table order, not in the order chosen: memory is read forwards. By way of a set of bits, since
+    # branches on what a row is for would be as random as the choice, and be guessed wrong half of the time.
+    for i in range(num_words):
+        support_marks[i] = 0
+        query_marks[i] = 0
+    mark(order[:shots], support_marks)
+    if picks > shots:
+        mark(order[shots:picks], query_marks)
+    else:
+        for i in range(num_words):
+            unused = np.uint32(32 - min(rows - 32 * i, 32))
+            query_marks[i] = ~support_marks[i] & (ALL_BITS >> unused)
+    list_marked(support_marks, begin, source.y, support_out)
+    list_marked(query_marks, begin, source.y, query_out)
     return queries
