@@ -59,6 +59,46 @@ def test_jax_in_every_form(jax_baseline, order, inner_steps):
         np.testing.assert_allclose(run.theta, theta, atol=1e-5, err_msg=str(form))
 
 
+@pytest.mark.parametrize("how", ["gather", "weights"])
+def test_jax_draws_rows_without_replacement(jax_baseline, how):
+    """Rows that tell which they are come back: ten and seven different ones of each task."""
+    jax, shots, queries = jax_baseline.jax, 10, 7
+    numbers = np.arange(60.0, dtype=np.float32).reshape(3, 20)
+    seen = set()
+    for seed in range(3):
+        sets = jax_baseline.drawn_sets(
+            how, jax.random.key(seed), shots, queries, numbers[:, :, None], numbers
+        )
+        Xs, ys, ws, Xq, yq, wq = map(np.asarray, sets)
+        for task in range(3):
+            drawn = []
+            for X, y, w, count in ((Xs, ys, ws, shots), (Xq, yq, wq, queries)):
+                taken = w[task] > 0
+                assert np.array_equal(X[task, taken, 0], y[task, taken])
+                np.testing.assert_allclose(w[task, taken], 1 / count, rtol=1e-6)
+                assert taken.sum() == count
+                drawn += y[task, taken].tolist()
+            assert len(set(drawn)) == shots + queries
+            assert set(drawn) <= set(numbers[task].tolist())
+            seen.add(tuple(drawn))
+    assert len(seen) == 9
+
+
+@pytest.mark.parametrize(("order", "inner_steps"), [(1, 1), (2, 2)])
+def test_jax_trains_on_drawn_rows(jax_baseline, order, inner_steps):
+    """Where all rows of a task are alike, it does not matter which are drawn."""
+    Xs, ys, Xq, yq = (a.astype(np.float32) for a in make_tasks(500))
+    Xs[:], ys[:] = Xs[:, :1], ys[:, :1]
+    Xq[:], yq[:] = Xs, ys
+    settings = {"order": order, "inner_steps": inner_steps, "alpha": 0.3, "beta": 0.5, "epochs": 2}
+    given = jax_baseline.OwnTasks(Xs, ys, Xq, yq, **settings)
+    given.train()
+    for form in jax_baseline.DRAWING_FORMS:
+        run = jax_baseline.OwnTasks(Xs, ys, Xq, yq, form=form, **settings)
+        run.train()
+        np.testing.assert_allclose(run.theta, given.theta, atol=1e-5, err_msg=str(form))
+
+
 def test_the_reader_reads_every_word():
     reader = Reader(2**20)
     assert reader.nbytes == 2**20

@@ -12,7 +12,7 @@ import numpy as np
 
 from fastmaml.algorithms import Scratch, adapt
 from fastmaml.memory import whole_lines, zeros
-from fastmaml.models import Rows, loss_gradient, predict, saved_size, score
+from fastmaml.models import Rows, loss_gradients, predict, saved_size, score
 from fastmaml.numerics.elementary import all_finite
 from fastmaml.numerics.layout import padded_rows
 from fastmaml.runtime.compilation import glue
@@ -21,6 +21,7 @@ from fastmaml.runtime.intrinsics import fetch_add
 from fastmaml.runtime.launch import launch
 from fastmaml.runtime.threads import resolve_threads
 from fastmaml.sources import Picks, draw, matrix, prepare, requirements
+from fastmaml.work import PLACES, SIDE_BY_SIDE
 
 # In the place of the first step that went wrong.
 NEVER = -1
@@ -33,15 +34,15 @@ class Adaptation(NamedTuple):
     ----------
     model, algorithm, source : NamedTuple
         The specs.
-    tasks_per_batch, first_epoch, epoch, shots, steps : int
-        Tasks of the epoch; where ``source_state`` stands; the epoch; support rows; inner steps.
+    tasks_per_batch, first_epoch, epoch, steps : int
+        Tasks of the epoch; where ``source_state`` stands; the epoch; inner steps.
     theta : ndarray of shape (width,)
         The initialisation.
     source_state, words : ndarray of uint32
         As in `fastmaml.work.Work`, for one epoch.
-    X, support_index, support_y, query_index, query_y : ndarray
-        One drawn task for each worker.
-    trajectory, saved, product, predictions, scratch_words : ndarray
+    buffered, X, support_index, support_y, support_count, query_index, query_y, query_count
+        As in `fastmaml.work.Work`, with places for each worker.
+    trajectory, saved, products, losses, scores, predictions, scratch_words : ndarray
         For each worker.
     score_steps : ndarray of int64
         After how many steps to score the query rows, ascending.
@@ -61,19 +62,23 @@ class Adaptation(NamedTuple):
     tasks_per_batch: int
     first_epoch: int
     epoch: int
-    shots: int
     steps: int
     theta: Any
     source_state: Any
     words: Any
+    buffered: int
     X: Any
     support_index: Any
     support_y: Any
+    support_count: Any
     query_index: Any
     query_y: Any
+    query_count: Any
     trajectory: Any
     saved: Any
-    product: Any
+    products: Any
+    losses: Any
+    scores: Any
     predictions: Any
     scratch_words: Any
     score_steps: Any
@@ -86,42 +91,53 @@ class Adaptation(NamedTuple):
 
 
 @glue
-def adapt_task(work: Any, task: int, worker: int) -> None:
-    """Draw, adapt and score one task."""
-    trajectory, saved, product = work.trajectory[worker], work.saved[worker], work.product[worker]
-    predictions = work.predictions[worker]
-    support = Picks(work.support_index[worker], work.support_y[worker])
-    query = Picks(work.query_index[worker], work.query_y[worker])
-    queries = draw(
-        work.source,
-        work.tasks_per_batch,
-        work.epoch,
-        task,
-        work.words,
-        work.scratch_words[worker],
-        work.X[worker],
-        support,
-        query,
-    )
-    X = matrix(work.source, work.X[worker])
-    support_rows = Rows(X, support.index, support.y, work.shots)
-    query_rows = Rows(X, query.index, query.y, queries)
-    scratch = Scratch(trajectory, saved, product, product)
-    adapt(work.algorithm, work.model, work.theta, support_rows, work.steps, scratch, trajectory)
-    work.bad_step_out[task] = NEVER
-    for s in range(work.steps):
-        if work.bad_step_out[task] == NEVER and not all_finite(trajectory[s]):
-            work.bad_step_out[task] = s
-    for i in range(work.score_steps.size):
-        s = work.score_steps[i]
-        theta = work.theta if s == 0 else trajectory[s - 1]
-        work.losses_out[task, i] = loss_gradient(work.model, theta, query_rows, True, saved[0], product)
-        predict(work.model, theta, query_rows, predictions)
-        work.scores_out[task, i] = score(work.model, predictions, query_rows)
+def adapt_tasks(work: Any, first: int, tasks: int, worker: int) -> None:
+    """Draw, adapt and score a few successive tasks, side by side."""
+    begin = worker * PLACES
+    end = begin + tasks
+    for i in range(tasks):
+        place = begin + i
+        first_row = place * work.buffered
+        work.query_count[place] = draw(
+            work.source,
+            work.tasks_per_batch,
+            work.epoch,
+            first + i,
+            work.words,
+            work.scratch_words[worker],
+            work.X[first_row : first_row + work.buffered],
+            first_row,
+            Picks(work.support_index[place], work.support_y[place]),
+            Picks(work.query_index[place], work.query_y[place]),
+        )
+    X = matrix(work.source, work.X)
+    support = Rows(X, work.support_index[begin:end], work.support_y[begin:end], work.support_count[begin:end])
+    query = Rows(X, work.query_index[begin:end], work.query_y[begin:end], work.query_count[begin:end])
+    trajectory, saved, products = work.trajectory[worker], work.saved[worker], work.products[worker]
+    losses, scores, predictions = work.losses[worker], work.scores[worker], work.predictions[worker]
+    for i in range(tasks):
+        for k in range(work.theta.size):
+            trajectory[0, i, k] = work.theta[k]
+    scratch = Scratch(trajectory, saved, products, products, losses)
+    adapt(work.algorithm, work.model, support, work.steps, scratch)
+    for i in range(tasks):
+        work.bad_step_out[first + i] = NEVER
+        for back in range(work.steps):
+            s = work.steps - 1 - back
+            if not all_finite(trajectory[s + 1, i]):
+                work.bad_step_out[first + i] = s
+    for column in range(work.score_steps.size):
+        thetas = trajectory[work.score_steps[column], :tasks]
+        loss_gradients(work.model, thetas, query, True, saved[0], products[:tasks], losses)
+        predict(work.model, thetas, query, predictions)
+        score(work.model, predictions, query, scores)
+        for i in range(tasks):
+            work.losses_out[first + i, column] = losses[i]
+            work.scores_out[first + i, column] = scores[i]
     if work.thetas_out.shape[0] > 0:
-        final = work.theta if work.steps == 0 else trajectory[work.steps - 1]
-        for k in range(final.size):
-            work.thetas_out[task, k] = final[k]
+        for i in range(tasks):
+            for k in range(work.theta.size):
+                work.thetas_out[first + i, k] = trajectory[work.steps, i, k]
 
 
 def adapt_region(work: Any, step: int, worker: int) -> None:
@@ -130,10 +146,10 @@ def adapt_region(work: Any, step: int, worker: int) -> None:
         for epoch in range(work.first_epoch, work.epoch + 1):
             prepare(work.source, work.tasks_per_batch, epoch, work.source_state, work.words)
     if worker >= 0 and step == 1:
-        task = fetch_add(work.counter, 1)
-        while task < work.tasks_per_batch:
-            adapt_task(work, task, worker)
-            task = fetch_add(work.counter, 1)
+        first = fetch_add(work.counter, SIDE_BY_SIDE)
+        while first < work.tasks_per_batch:
+            adapt_tasks(work, first, min(SIDE_BY_SIDE, work.tasks_per_batch - first), worker)
+            first = fetch_add(work.counter, SIDE_BY_SIDE)
 
 
 adapt_entry = entry_point(adapt_region)
@@ -185,7 +201,7 @@ def adapt_epoch(
     """
     needs = requirements(source, tasks_per_batch)
     workers = min(resolve_threads(n_jobs), tasks_per_batch)
-    dtype, width = theta.dtype, theta.size
+    places, dtype, width = workers * PLACES, theta.dtype, theta.size
     saved = max(saved_size(model, needs.shots), saved_size(model, needs.queries))
 
     def floats(*shape: int) -> np.ndarray:
@@ -198,20 +214,24 @@ def adapt_epoch(
         tasks_per_batch=tasks_per_batch,
         first_epoch=epoch if first_epoch is None else first_epoch,
         epoch=epoch,
-        shots=needs.shots,
         steps=steps,
         theta=theta,
         source_state=zeros((needs.state,), np.uint32) if source_state is None else source_state.copy(),
         words=zeros((needs.words,), np.uint32),
-        X=floats(workers, needs.buffered, needs.features),
-        support_index=zeros((workers, padded_rows(needs.shots + 1)), np.int64),
-        support_y=floats(workers, padded_rows(needs.shots + 1)),
-        query_index=zeros((workers, padded_rows(needs.queries + 1)), np.int64),
-        query_y=floats(workers, padded_rows(needs.queries + 1)),
-        trajectory=floats(workers, steps, width),
-        saved=floats(workers, 1, saved),
-        product=floats(workers, width),
-        predictions=floats(workers, padded_rows(needs.queries + 1)),
+        buffered=needs.buffered,
+        X=floats(places * needs.buffered, needs.features),
+        support_index=zeros((places, padded_rows(needs.shots)), np.int64),
+        support_y=floats(places, padded_rows(needs.shots)),
+        support_count=zeros((places,), np.int64) + needs.shots,
+        query_index=zeros((places, padded_rows(needs.queries)), np.int64),
+        query_y=floats(places, padded_rows(needs.queries)),
+        query_count=zeros((places,), np.int64),
+        trajectory=floats(workers, steps + 1, SIDE_BY_SIDE, width),
+        saved=floats(workers, 1, SIDE_BY_SIDE * saved),
+        products=floats(workers, SIDE_BY_SIDE, width),
+        losses=zeros((workers, PLACES), np.float64),
+        scores=zeros((workers, PLACES), np.float64),
+        predictions=floats(workers, SIDE_BY_SIDE, padded_rows(needs.queries)),
         scratch_words=zeros((workers, whole_lines(needs.scratch, np.uint32)), np.uint32),
         score_steps=np.array(score_steps, dtype=np.int64),
         losses_out=np.zeros((tasks_per_batch, len(score_steps))),

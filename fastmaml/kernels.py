@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from fastmaml.algorithms import Scratch, task_gradient
+from fastmaml.algorithms import Scratch, task_gradients
 from fastmaml.models import Rows, num_parameters
 from fastmaml.numerics.elementary import all_finite
 from fastmaml.optimizers import update
@@ -40,8 +40,10 @@ from fastmaml.work import (
     LOSS_EPOCH,
     NOT_FINITE,
     NUM_EPOCHS,
+    PLACES,
     QUERY_LOSS,
     RUNNING,
+    SIDE_BY_SIDE,
     STOP,
     STOP_EPOCH,
 )
@@ -51,37 +53,47 @@ DRAW_HERE = -1
 
 
 @whole
-def draw_task(work: Any, epoch: Any, task: Any, slot: Any, drawn: Any, worker: int) -> None:
-    """Draw a task of the epoch prepared in ``slot`` into place ``drawn``."""
+def draw_task(work: Any, epoch: Any, task: Any, slot: Any, place: Any, worker: int) -> None:
+    """Draw a task of the epoch prepared in ``slot`` into a place."""
     keep_whole()
-    work.queries[drawn, 0] = draw(
+    first_row = place * work.buffered
+    work.query_count[place] = draw(
         work.source,
         work.tasks_per_batch,
         epoch,
         task,
         work.words[slot],
         work.scratch_words[worker],
-        work.X[drawn],
-        Picks(work.support_index[drawn], work.support_y[drawn]),
-        Picks(work.query_index[drawn], work.query_y[drawn]),
+        work.X[first_row : first_row + work.buffered],
+        first_row,
+        Picks(work.support_index[place], work.support_y[place]),
+        Picks(work.query_index[place], work.query_y[place]),
     )
 
 
 @whole
-def compute_task(work: Any, drawn: int, worker: int, want_loss: bool, out: Any) -> Any:
-    """Write the gradient of the task drawn in place ``drawn``, and return its losses."""
+def compute_tasks(work: Any, place: int, tasks: int, worker: int, want_loss: bool) -> None:
+    """Compute the gradients and losses of the tasks drawn into successive places."""
     keep_whole()
-    scratch = Scratch(work.trajectory[worker], work.saved[worker], work.vector[worker], work.product[worker])
-    X = matrix(work.source, work.X[drawn])
-    return task_gradient(
+    end = place + tasks
+    X = matrix(work.source, work.X)
+    task_gradients(
         work.algorithm,
         work.model,
         work.theta,
-        Rows(X, work.support_index[drawn], work.support_y[drawn], work.shots),
-        Rows(X, work.query_index[drawn], work.query_y[drawn], work.queries[drawn, 0]),
+        Rows(X, work.support_index[place:end], work.support_y[place:end], work.support_count[place:end]),
+        Rows(X, work.query_index[place:end], work.query_y[place:end], work.query_count[place:end]),
         want_loss,
-        scratch,
-        out,
+        Scratch(
+            work.trajectory[worker],
+            work.saved[worker],
+            work.vectors[worker],
+            work.products[worker],
+            work.unseen_losses[worker],
+        ),
+        work.gradients[worker, :tasks],
+        work.support_losses[worker],
+        work.query_losses[worker],
     )
 
 
@@ -91,25 +103,27 @@ def compute_chunk(work: Any, epoch: Any, chunk: Any, slot: Any, first_drawn: Any
     tasks = work.tasks_per_batch
     begin, end = chunk * tasks // work.num_chunks, (chunk + 1) * tasks // work.num_chunks
     want_loss = epoch == work.call[LOSS_EPOCH]
-    total, addend = work.sums[chunk], work.addend[worker]
-    query_losses, support_loss = 0.0, 0.0
-    for task in range(begin, end):
-        drawn = worker
-        if first_drawn >= 0:
-            drawn = first_drawn + task
-        else:
-            draw_task(work, epoch, task, slot, drawn, worker)
-        # The first task writes the row, so that it need not be cleared.
-        support_loss, query_loss = compute_task(
-            work, drawn, worker, want_loss, total if task == begin else addend
-        )
-        query_losses += query_loss
-        if task > begin:
+    total, gradients = work.sums[chunk], work.gradients[worker]
+    query_losses = 0.0
+    for k in range(total.size):
+        total[k] = 0
+    for first in range(begin, end, SIDE_BY_SIDE):
+        count = min(SIDE_BY_SIDE, end - first)
+        place = first_drawn + first
+        if first_drawn < 0:
+            place = worker * PLACES
+            for i in range(count):
+                draw_task(work, epoch, first + i, slot, place + i, worker)
+        compute_tasks(work, place, count, worker, want_loss)
+        for i in range(count):
+            addend = gradients[i]
             for k in range(total.size):
                 total[k] += addend[k]
-    if want_loss:
-        work.losses[chunk, LAST_SUPPORT_LOSS] = support_loss
-        work.losses[chunk, QUERY_LOSS] = query_losses
+        if want_loss:
+            for i in range(count):
+                query_losses += work.query_losses[worker, i]
+            work.losses[chunk, LAST_SUPPORT_LOSS] = work.support_losses[worker, count - 1]
+            work.losses[chunk, QUERY_LOSS] = query_losses
 
 
 @whole

@@ -31,6 +31,12 @@ STOP, STOP_EPOCH, EPOCHS_DONE, NUM_STATUS = 0, 1, 2, 3
 # rows costs nothing.
 MAX_CHUNKS = 128
 
+# Tasks that are computed side by side (`fastmaml.models.contract`). Their rows and what is kept of them should
+# fit the first-level cache: four tasks of 20 rows and 50 features take 16 KB in float32.
+SIDE_BY_SIDE = 4
+# Places for drawn tasks that a worker has to itself: a cache line of the narrowest array, the row counts.
+PLACES = 8
+
 
 class Work(NamedTuple):
     """What `fastmaml.kernels.run_region` works on. Every size below is an int, every array C-contiguous.
@@ -39,8 +45,8 @@ class Work(NamedTuple):
     ----------
     model, algorithm, source, optimizer : NamedTuple
         The specs of the four parts.
-    tasks_per_batch, num_chunks, shots, num_workers : int
-        Tasks an epoch, chunks that they are cut into, support rows a task, workers of a parallel region.
+    tasks_per_batch, num_chunks, num_workers : int
+        Tasks an epoch, chunks that they are cut into, workers of a parallel region.
     ahead : int
         Epochs a block where tasks are drawn ahead; 0 where workers share the chunks of one epoch.
     gradient_scale : float
@@ -63,15 +69,18 @@ class Work(NamedTuple):
         The source's.
     words : ndarray of shape (slots, words) of uint32
         What the source prepared, an epoch a slot.
-    X : ndarray of shape (drawn, buffered, features)
-        Rows of drawn tasks: one task for each worker, or one for each task of the blocks drawn ahead.
-    support_index, support_y, query_index, query_y : ndarray of shape (drawn, padded rows)
+    buffered : int
+        Rows of X a place.
+    X : ndarray of shape (places * buffered, features)
+        Rows of drawn tasks. A task is drawn into a place: each worker has some of its own, or there is one for
+        each task of the blocks drawn ahead.
+    support_index, support_y, query_index, query_y : ndarray of shape (places, padded rows)
         Which rows of the source's matrix are the support and the query rows, and their targets.
-    queries : ndarray of shape (drawn, a cache line) of int64
-        Query rows drawn, in the first column.
-    addend : ndarray of shape (workers, width)
-        The gradient of one task on its way into its chunk's row.
-    trajectory, saved, vector, product : ndarray
+    support_count, query_count : ndarray of shape (places,) of int64
+        How many they are.
+    gradients, support_losses, query_losses : ndarray of shape (workers, PLACES, ...)
+        What comes of the tasks that a worker computes side by side.
+    trajectory, saved, vectors, products, unseen_losses : ndarray
         For each worker, see `fastmaml.algorithms.Scratch`.
     scratch_words : ndarray of shape (workers, scratch) of uint32
         For the source's random words.
@@ -83,7 +92,6 @@ class Work(NamedTuple):
     optimizer: Any
     tasks_per_batch: int
     num_chunks: int
-    shots: int
     num_workers: int
     ahead: int
     gradient_scale: float
@@ -99,17 +107,22 @@ class Work(NamedTuple):
     status: Any
     source_state: Any
     words: Any
+    buffered: int
     X: Any
     support_index: Any
     support_y: Any
     query_index: Any
     query_y: Any
-    queries: Any
-    addend: Any
+    support_count: Any
+    query_count: Any
+    gradients: Any
+    support_losses: Any
+    query_losses: Any
     trajectory: Any
     saved: Any
-    vector: Any
-    product: Any
+    vectors: Any
+    products: Any
+    unseen_losses: Any
     scratch_words: Any
 
 
@@ -139,8 +152,8 @@ def allocate(
     needs = requirements(source, tasks_per_batch)
     dtype, width = theta.dtype, theta.size
     steps = inner_steps(algorithm)
-    num_chunks = min(tasks_per_batch, MAX_CHUNKS)
-    drawn = max(num_workers, 2 * ahead * tasks_per_batch)
+    num_chunks = min(-(-tasks_per_batch // SIDE_BY_SIDE), MAX_CHUNKS)
+    places = max(num_workers * PLACES, 2 * ahead * tasks_per_batch)
     saved = max(saved_size(model, needs.shots), saved_size(model, needs.queries))
 
     def floats(*shape: int) -> np.ndarray:
@@ -153,7 +166,6 @@ def allocate(
         optimizer=optimizer,
         tasks_per_batch=tasks_per_batch,
         num_chunks=num_chunks,
-        shots=needs.shots,
         num_workers=num_workers,
         ahead=ahead,
         gradient_scale=gradient_scale,
@@ -169,16 +181,21 @@ def allocate(
         status=zeros((NUM_STATUS,), np.int64),
         source_state=zeros((needs.state,), np.uint32),
         words=zeros((max(2, 2 * ahead), whole_lines(needs.words, np.uint32)), np.uint32),
-        X=floats(drawn, needs.buffered, needs.features),
-        support_index=zeros((drawn, padded_rows(needs.shots + 1)), np.int64),
-        support_y=floats(drawn, padded_rows(needs.shots + 1)),
-        query_index=zeros((drawn, padded_rows(needs.queries + 1)), np.int64),
-        query_y=floats(drawn, padded_rows(needs.queries + 1)),
-        queries=zeros((drawn, whole_lines(1, np.int64)), np.int64),
-        addend=floats(num_workers, width),
-        trajectory=floats(num_workers, steps, width),
-        saved=floats(num_workers, steps + 1, saved),
-        vector=floats(num_workers, width),
-        product=floats(num_workers, width),
+        buffered=needs.buffered,
+        X=floats(places * needs.buffered, needs.features),
+        support_index=zeros((places, padded_rows(needs.shots)), np.int64),
+        support_y=floats(places, padded_rows(needs.shots)),
+        query_index=zeros((places, padded_rows(needs.queries)), np.int64),
+        query_y=floats(places, padded_rows(needs.queries)),
+        support_count=zeros((places,), np.int64) + needs.shots,
+        query_count=zeros((places,), np.int64),
+        gradients=floats(num_workers, SIDE_BY_SIDE, width),
+        support_losses=zeros((num_workers, PLACES), np.float64),
+        query_losses=zeros((num_workers, PLACES), np.float64),
+        trajectory=floats(num_workers, steps + 1, SIDE_BY_SIDE, width),
+        saved=floats(num_workers, steps + 1, SIDE_BY_SIDE * saved),
+        vectors=floats(num_workers, SIDE_BY_SIDE, width),
+        products=floats(num_workers, SIDE_BY_SIDE, width),
+        unseen_losses=zeros((num_workers, PLACES), np.float64),
         scratch_words=zeros((num_workers, whole_lines(needs.scratch, np.uint32)), np.uint32),
     )

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from numba.core import config
 
-from fastmaml.algorithms import MAMLSpec, task_gradient
+from fastmaml.algorithms import MAMLSpec, task_gradients
 from fastmaml.models import (
     LogisticSpec,
     Rows,
-    hessian_vector_product,
-    loss_gradient,
+    hessian_vector_products,
+    loss_gradients,
     num_parameters,
     predict,
     saved_size,
@@ -34,8 +34,8 @@ def ours(contract):
 
 
 def test_everything_registered_is_tested_here():
-    assert ours(loss_gradient) == ours(hessian_vector_product) == set(MODELS)
-    assert ours(task_gradient) == ALGORITHMS
+    assert ours(loss_gradients) == ours(hessian_vector_products) == set(MODELS)
+    assert ours(task_gradients) == ALGORITHMS
 
 
 CASES = [case for cases in MODELS.values() for case in cases]
@@ -56,92 +56,127 @@ def central(f, x):
     return near, bound
 
 
-def rows_for(spec, num_features, rows, rng, dtype=np.float64):
-    """Pick random rows of a matrix whose other rows are NaN; targets behind the last are finite."""
-    X = np.full((rows + 5, num_features), np.nan, dtype=dtype)
-    places = rng.permutation(rows + 5)[:rows]
-    X[places] = rng.normal(size=(rows, num_features))
-    index, y = np.full(padded_rows(rows), places[0]), np.full(padded_rows(rows), 3.0)
-    index[:rows], y[:rows] = places, rng.integers(0, 2, rows)
-    theta = np.zeros(padded_width(num_parameters(spec)))
-    theta[: num_parameters(spec)] = rng.normal(size=num_parameters(spec))
-    return theta, Rows(X, index, y, rows)
+def rows_for(spec, num_features, counts, rng, dtype=np.float64):
+    """Pick random rows of a matrix whose other rows are NaN, for tasks side by side of so many rows each.
+
+    Targets behind the last row are finite. Returns each task's parameters and the rows.
+    """
+    total, room = sum(counts), padded_rows(max(counts))
+    X = np.full((total + 5, num_features), np.nan, dtype=dtype)
+    places = rng.permutation(total + 5)[:total]
+    X[places] = rng.normal(size=(total, num_features))
+    index, y = np.full((len(counts), room), places[0]), np.full((len(counts), room), 3.0)
+    thetas = np.zeros((len(counts), padded_width(num_parameters(spec))))
+    for task, count in enumerate(counts):
+        index[task, :count], places = places[:count], places[count:]
+        y[task, :count] = rng.integers(0, 2, count)
+    thetas[:, : num_parameters(spec)] = rng.normal(size=(len(counts), num_parameters(spec)))
+    return thetas, Rows(X, index, y, np.array(counts))
+
+
+def plain_rows(rows, task):
+    """Return one task's rows and targets."""
+    count = rows.count[task]
+    return rows.X[rows.index[task, :count]].astype(np.float64), rows.y[task, :count]
 
 
 @numba.njit
-def derivatives(model, theta, rows, want_loss, saved, vector, gradient, product):
-    loss = loss_gradient(model, theta, rows, want_loss, saved, gradient)
-    hessian_vector_product(model, theta, rows, saved, vector, product)
-    return loss
+def compiled_derivatives(model, thetas, rows, want_loss, saved, vectors, gradients, products, losses):
+    loss_gradients(model, thetas, rows, want_loss, saved, gradients, losses)
+    hessian_vector_products(model, thetas, rows, saved, vectors, products)
+
+
+def derivatives(spec, thetas, rows, vectors, want_loss=True):
+    """Return gradients, Hessian products and losses, from memory that was full of something else."""
+    saved = np.full(len(thetas) * saved_size(spec, max(rows.count)) + 3, 5.0)
+    gradients, products = np.full_like(thetas, 5.0), np.full_like(thetas, 5.0)
+    losses = np.full(len(thetas), 7.0)
+    compiled_derivatives(spec, thetas, rows, want_loss, saved, vectors, gradients, products, losses)
+    return gradients, products, losses
 
 
 @numba.njit
-def predictions(model, theta, rows, out):
-    predict(model, theta, rows, out)
-    return score(model, out, rows)
+def predictions(model, thetas, rows, out, scores):
+    predict(model, thetas, rows, out)
+    score(model, out, rows, scores)
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
-@pytest.mark.parametrize("rows", [1, 2, 5, 8, 11])
+@pytest.mark.parametrize("counts", [[1], [2], [5], [8], [11], [3, 17, 1, 16]], ids=str)
 @pytest.mark.parametrize("case", CASES, ids=name_of)
-def test_loss_gradient_and_hessian_product(case, rows, dtype):
+def test_loss_gradients_and_hessian_products(case, counts, dtype):
     spec, num_features, intercept = case
-    rng = np.random.default_rng(rows)
-    theta, picked = rows_for(spec, num_features, rows, rng, dtype)
+    rng = np.random.default_rng(counts)
+    thetas, rows = rows_for(spec, num_features, counts, rng, dtype)
     count = num_parameters(spec)
     assert count == num_features + intercept
-    vector = np.zeros_like(theta)
-    vector[:count] = rng.normal(size=count)
-    saved = np.full(saved_size(spec, rows) + 3, 5.0)
-    gradient, product = np.full_like(theta, 5.0), np.full_like(theta, 5.0)
-    loss = derivatives(spec, theta, picked, True, saved, vector, gradient, product)
+    vectors = np.zeros_like(thetas)
+    vectors[:, :count] = rng.normal(size=(len(counts), count))
+    gradients, products, losses = derivatives(spec, thetas, rows, vectors)
+    assert np.isfinite(gradients).all()
+    assert np.isfinite(products).all()
+    for task in range(len(counts)):
+        (plain, targets), at, vector = plain_rows(rows, task), thetas[task, :count], vectors[task, :count]
+        gradient, product = gradients[task, :count], products[task, :count]
+        assert losses[task] == pytest.approx(naive.loss(at, plain, targets), rel=1e-13)
+        expected, bound = central(lambda t, X=plain, y=targets: naive.loss(t, X, y), at)
+        assert np.all(np.abs(gradient - expected) <= bound)
+        jacobian, bound = central(lambda t, X=plain, y=targets: naive.gradient(t, X, y), at)
+        assert np.all(np.abs(product - jacobian @ vector) <= bound @ np.abs(vector))
 
-    plain, targets, at = picked.X[picked.index[:rows]].astype(np.float64), picked.y[:rows], theta[:count]
-    assert loss == pytest.approx(naive.loss(at, plain, targets), rel=1e-13)
-    assert np.isfinite(gradient).all()
-    assert np.isfinite(product).all()
-    expected, bound = central(lambda t: naive.loss(t, plain, targets), at)
-    assert np.all(np.abs(gradient[:count] - expected) <= bound)
-    jacobian, bound = central(lambda t: naive.gradient(t, plain, targets), at)
-    assert np.all(np.abs(product[:count] - jacobian @ vector[:count]) <= bound @ np.abs(vector[:count]))
+        # And closer, against the dense formulas: some roundings of sums over rows and features.
+        scale = np.max(np.abs(plain)) * (1 + np.sum(np.abs(at)))
+        assert np.max(np.abs(gradient - naive.gradient(at, plain, targets))) <= 1e-14 * scale
+        hessian = naive.hessian(at, plain, targets)
+        scale *= np.max(np.abs(plain)) * np.sum(np.abs(vector))
+        assert np.max(np.abs(product - hessian @ vector)) <= 1e-14 * scale
 
-    # And closer, against the dense formulas: some roundings of sums over rows and features.
-    scale = np.max(np.abs(plain)) * (1 + np.sum(np.abs(at)))
-    assert np.max(np.abs(gradient[:count] - naive.gradient(at, plain, targets))) <= 1e-14 * scale
-    hessian = naive.hessian(at, plain, targets)
-    scale *= np.max(np.abs(plain)) * np.sum(np.abs(vector))
-    assert np.max(np.abs(product[:count] - hessian @ vector[:count])) <= 1e-14 * scale
+    # Nobody sees the losses: they are left alone, and nothing else changes.
+    again, _, untouched = derivatives(spec, thetas, rows, vectors, want_loss=False)
+    assert np.array_equal(untouched, np.full(len(counts), 7.0))
+    assert np.array_equal(again[:, :count], gradients[:, :count])
 
-    # Nobody sees the loss: nothing else changes.
-    again = np.empty_like(gradient)
-    assert derivatives(spec, theta, picked, False, saved, vector, again, product) == 0
-    assert np.array_equal(again[:count], gradient[:count])
+
+@pytest.mark.parametrize("case", CASES, ids=name_of)
+def test_a_task_s_bits_do_not_depend_on_those_beside_it(case):
+    spec, num_features, _ = case
+    rng = np.random.default_rng(1)
+    thetas, rows = rows_for(spec, num_features, [10, 10, 10, 10], rng)
+    vectors = np.zeros_like(thetas)
+    vectors[:, : num_parameters(spec)] = rng.normal(size=(4, num_parameters(spec)))
+    together = derivatives(spec, thetas, rows, vectors)
+    for some in (slice(0, 1), slice(2, 3), slice(1, 4)):
+        of_some = Rows(rows.X, rows.index[some], rows.y[some], rows.count[some])
+        alone = derivatives(spec, thetas[some], of_some, vectors[some])
+        for values, expected in zip(alone, together, strict=True):
+            assert np.array_equal(values, expected[some])
 
 
 @pytest.mark.parametrize("case", CASES[:4], ids=name_of)
-def test_predictions_and_score(case):
+def test_predictions_and_scores(case):
     spec, num_features, intercept = case
-    theta, picked = rows_for(spec, num_features, 9, np.random.default_rng(0))
-    out = np.full(padded_rows(9), 5.0)
-    right = predictions(spec, theta, picked, out)
-    plain, at = picked.X[picked.index[:9]], theta[: num_features + intercept]
-    assert out[:9] == pytest.approx(naive.predict_proba(at, plain)[:, 1], rel=1e-13)
-    assert right == pytest.approx(naive.accuracy(at, plain, picked.y[:9]), rel=1e-15)
+    counts = [9, 1, 17]
+    thetas, rows = rows_for(spec, num_features, counts, np.random.default_rng(0))
+    out, scores = np.full((3, padded_rows(17)), 5.0), np.zeros(3)
+    predictions(spec, thetas, rows, out, scores)
+    for task, count in enumerate(counts):
+        (plain, targets), at = plain_rows(rows, task), thetas[task, : num_features + intercept]
+        assert out[task, :count] == pytest.approx(naive.predict_proba(at, plain)[:, 1], rel=1e-13)
+        assert scores[task] == pytest.approx(naive.accuracy(at, plain, targets), rel=1e-15)
 
 
 @pytest.mark.parametrize("sign", [-1, 1])
 def test_saturated_rows_are_finite(sign):
     """At |z| = 1e4, gradient rows are whole or nothing, the Hessian is nothing."""
     spec = LogisticSpec(1, 0)
-    theta, picked = rows_for(spec, 1, 2, np.random.default_rng(0))
-    theta[0], picked.X[:], picked.y[:2] = sign * 1e4, 1.0, (0, 1)
-    vector = np.zeros_like(theta)
-    vector[0] = 1
-    saved, gradient, product = np.zeros(saved_size(spec, 2)), np.empty_like(theta), np.empty_like(theta)
-    loss = derivatives(spec, theta, picked, True, saved, vector, gradient, product)
-    assert loss == 5e3
-    assert gradient[0] == pytest.approx(sign / 2, rel=1e-15)
-    assert abs(product[0]) < 1e-300 or product[0] == 0
+    thetas, rows = rows_for(spec, 1, [2], np.random.default_rng(0))
+    thetas[0, 0], rows.X[:], rows.y[0, :2] = sign * 1e4, 1.0, (0, 1)
+    vectors = np.zeros_like(thetas)
+    vectors[0, 0] = 1
+    gradients, products, losses = derivatives(spec, thetas, rows, vectors)
+    assert losses[0] == 5e3
+    assert gradients[0, 0] == pytest.approx(sign / 2, rel=1e-15)
+    assert abs(products[0, 0]) < 1e-300 or products[0, 0] == 0
 
 
 # --- the whole meta-gradient, through a run of the engine ---
@@ -220,4 +255,4 @@ def test_meta_gradient_of_order_one(steps, intercept):
 
 
 def test_the_compiler_s_switch_is_what_the_wrappers_see():
-    assert hasattr(derivatives, "py_func") == (not config.DISABLE_JIT)
+    assert hasattr(compiled_derivatives, "py_func") == (not config.DISABLE_JIT)

@@ -18,7 +18,7 @@ from fastmaml import MAML, TaskSet, notebook, training
 # Compiled code overflows in silence, NumPy's numbers do not.
 pytestmark = [] if COMPILED else pytest.mark.filterwarnings("ignore::RuntimeWarning")
 
-NOISE = {"num_tasks": 5, "num_samples": 3, "num_features": 4, "query_samples": 2, "alpha": 0.5, "beta": 0.7}
+NOISE = {"num_tasks": 13, "num_samples": 3, "num_features": 4, "query_samples": 2, "alpha": 0.5, "beta": 0.7}
 WAYS = [
     {"workers": 1, "ahead": 0, "slice_seconds": 1e-9},
     {"workers": 2, "ahead": 0, "slice_seconds": 1e-9},
@@ -37,9 +37,9 @@ def make(source, epochs, **arguments):
     if source in ("table", "full batch"):
         del arguments["num_features"]
         rng = np.random.default_rng(0)
-        X, y = rng.normal(size=(8, 6, 4)), rng.integers(0, 2, (8, 6))
+        X, y = rng.normal(size=(20, 6, 4)), rng.integers(0, 2, (20, 6))
         arguments |= {"tasks": TaskSet.from_arrays(X, y), "random_state": 5}
-        arguments["num_tasks"] = 3 if source == "table" else 8
+        arguments["num_tasks"] = 9 if source == "table" else 20
     if source == "addressed":
         arguments["random_state"] = 5
     return MAML(**arguments)
@@ -189,7 +189,7 @@ def test_ctrl_c_in_a_sampler():
     def sampler(k):
         nonlocal calls
         calls += 1
-        if calls == 2 * 10 + 4:
+        if calls == 2 * 2 * NOISE["num_tasks"] + 4:
             raise KeyboardInterrupt
         return naive.sample_points(k, 4)
 
@@ -214,7 +214,7 @@ def exploding(source, epochs):
     support row, or features of six, make it larger than one, so a few steps of beta in one direction are
     too many.
     """
-    model = make(source, epochs, num_samples=1, query_samples=6, beta=8e307)
+    model = make(source, epochs, num_tasks=5, num_samples=1, query_samples=6, beta=8e307)
     if model.tasks is not None:
         X, y = np.array(model.tasks.X), model.tasks.y
         model.tasks = TaskSet(6 * np.abs(X), y, model.tasks.offsets)

@@ -43,7 +43,9 @@ def draw_epochs(
         e = epoch - first
         for task in range(tasks_per_batch):
             support, query = Picks(si[e, task], sy[e, task]), Picks(qi[e, task], qy[e, task])
-            queries[e, task] = draw(source, tasks_per_batch, epoch, task, words, scratch, X, support, query)
+            queries[e, task] = draw(
+                source, tasks_per_batch, epoch, task, words, scratch, X, 0, support, query
+            )
     ours[:] = matrix(source, X)
 
 
@@ -56,9 +58,9 @@ def drawn(tasks, tasks_per_batch, shots, queries, epochs, seed=SEED, first=0):
     assert needs.buffered == 0
     lead = (epochs, tasks_per_batch)
     si, qi = (
-        np.full((*lead, padded_rows(rows + 1)), -1, dtype=np.int64) for rows in (needs.shots, needs.queries)
+        np.full((*lead, padded_rows(rows)), -1, dtype=np.int64) for rows in (needs.shots, needs.queries)
     )
-    sy, qy = (np.full((*lead, padded_rows(rows + 1)), 7.0) for rows in (needs.shots, needs.queries))
+    sy, qy = (np.full((*lead, padded_rows(rows)), 7.0) for rows in (needs.shots, needs.queries))
     counts = np.zeros(lead, dtype=np.int64)
     state, words, scratch = (np.zeros(n, dtype=np.uint32) for n in (needs.state, needs.words, needs.scratch))
     X, ours = np.zeros((0, needs.features)), np.zeros_like(tasks.X)
@@ -71,10 +73,9 @@ def drawn(tasks, tasks_per_batch, shots, queries, epochs, seed=SEED, first=0):
         result.append([])
         for task in range(tasks_per_batch):
             n = counts[e, task]
-            # Behind the last row one row too many may be written, which must exist.
+            # Nothing is written behind the last row.
             for index, count in ((si, shots), (qi, n)):
-                assert -1 <= index[e, task, count] < tasks.num_rows
-                assert np.all(index[e, task, count + 1 :] == -1)
+                assert np.all(index[e, task, count:] == -1)
             support, query = tasks.X[si[e, task, :shots]], tasks.X[qi[e, task, :n]]
             result[e].append((support, sy[e, task, :shots], query, qy[e, task, :n]))
     return result

@@ -101,9 +101,9 @@ def test_draws_of_more_tasks_than_chunks():
     assert_close(model.theta, expected)
 
 
-@pytest.mark.parametrize("num_tasks", [3, 5, 8])
+@pytest.mark.parametrize("num_tasks", [3, 5, 8, 17])
 def test_chunks_of_several_tasks(num_tasks, monkeypatch):
-    """As above, with fewer chunks: of one, two, three and four tasks."""
+    """As above, with fewer chunks: of two to nine tasks, four of them side by side, or what is left."""
     monkeypatch.setattr(work, "MAX_CHUNKS", 2)
     model = MAML(**{**SMALL, "num_tasks": num_tasks}, random_state=SEED, epochs=3, verbose=False)
     expected = by_the_oracle(model, model.theta, 3)
@@ -367,10 +367,10 @@ def test_long_epochs_are_cut():
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(notebook, "_reporter", lambda *_: Watch())
-        trained(3, {"workers": 1, "ahead": 0, "slice_seconds": 1e-9}, num_tasks=4)
+        trained(3, {"workers": 1, "ahead": 0, "slice_seconds": 1e-9}, num_tasks=16)
         assert seen == [1, *[1] * 3, 2, *[2] * 3, 3]
         seen.clear()
-        trained(3, {"workers": 3, "ahead": 0, "slice_seconds": 1e-9}, num_tasks=4)
+        trained(3, {"workers": 3, "ahead": 0, "slice_seconds": 1e-9}, num_tasks=16)
         assert seen == [1, 1, 2, 2, 3]
 
 

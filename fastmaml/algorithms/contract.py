@@ -1,6 +1,6 @@
-"""Algorithms: how one task yields a gradient for the initialisation.
+"""Algorithms: how tasks yield gradients for the initialisation. The contract of an algorithm.
 
-The contract of an algorithm, and the algorithms that there are.
+As in `fastmaml.models`, a few tasks are worked on at a time, each with rows and parameters of its own.
 """
 
 from __future__ import annotations
@@ -11,22 +11,25 @@ from fastmaml.runtime.dispatch import contract
 
 
 class Scratch(NamedTuple):
-    """Memory that one worker needs while it computes one task; nothing in it outlives the task.
+    """Memory that one worker needs for a few tasks; nothing in it outlives them.
 
     Attributes
     ----------
-    trajectory : ndarray of shape (inner_steps, width)
-        Parameters after each inner step.
-    saved : ndarray of shape (inner_steps + 1, saved_size)
+    trajectory : ndarray of shape (inner_steps + 1, tasks, width)
+        Parameters before the first and after each inner step.
+    saved : ndarray of shape (inner_steps + 1, tasks * saved_size)
         What the model keeps at each inner step, and last at the query rows.
-    vector, product : ndarray of shape (width,)
+    vectors, products : ndarray of shape (tasks, width)
         For products with the Hessian.
+    losses : ndarray of shape (tasks,) of float64
+        Where losses go that nobody asked for.
     """
 
     trajectory: Any
     saved: Any
-    vector: Any
-    product: Any
+    vectors: Any
+    products: Any
+    losses: Any
 
 
 @contract
@@ -35,7 +38,7 @@ def inner_steps(algorithm: Any) -> Any:
 
 
 @contract
-def task_gradient(
+def task_gradients(
     algorithm: Any,
     model: Any,
     theta: Any,
@@ -43,9 +46,11 @@ def task_gradient(
     query: Any,
     want_loss: bool,
     scratch: Any,
-    gradient_out: Any,
-) -> Any:
-    """Write one task's gradient for the initialisation theta.
+    gradients_out: Any,
+    support_losses_out: Any,
+    query_losses_out: Any,
+) -> None:
+    """Write each task's gradient for the initialisation theta.
 
     Parameters
     ----------
@@ -54,25 +59,22 @@ def task_gradient(
     theta : ndarray of shape (width,)
         The initialisation; not changed.
     support, query : fastmaml.models.Rows
-        The task's rows.
+        The tasks' rows.
     want_loss : bool
-        Whether the losses are seen.
+        Whether the losses are seen. If not, leave them.
     scratch : Scratch
-        This worker's memory.
-    gradient_out : ndarray of shape (width,)
-        Receives the gradient; anything finite from ``num_parameters`` on.
-
-    Returns
-    -------
-    tuple of float
-        The mean support loss before the first step and the mean query loss after the last, or zeros.
+        This worker's memory, for at least as many tasks.
+    gradients_out : ndarray of shape (tasks, width)
+        Receives the gradients; anything finite from ``num_parameters`` on.
+    support_losses_out, query_losses_out : ndarray of shape (tasks,) of float64
+        Receive the mean support loss before the first step and the mean query loss after the last.
     """
 
 
 @contract
-def adapt(algorithm: Any, model: Any, theta: Any, rows: Any, steps: int, scratch: Any, theta_out: Any) -> Any:
-    """Write the parameters after ``steps`` inner steps on the given rows.
+def adapt(algorithm: Any, model: Any, rows: Any, steps: int, scratch: Any) -> None:
+    """Take ``steps`` inner steps on the given rows, from ``scratch.trajectory[0]``.
 
-    ``theta_out`` (steps, width) receives the parameters after each step. ``steps`` may exceed the steps of
-    training.
+    ``scratch.trajectory`` (>= steps + 1, tasks, width) receives the parameters after each step. ``steps`` may
+    exceed the steps of training; ``scratch.saved`` has one row.
     """

@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fastmaml.algorithms.contract import adapt, inner_steps, task_gradient
-from fastmaml.models import hessian_vector_product, loss_gradient
+from fastmaml.algorithms.contract import adapt, inner_steps, task_gradients
+from fastmaml.models import hessian_vector_products, loss_gradients
 from fastmaml.numerics.elementary import all_finite
 from fastmaml.runtime.compilation import kernel
 
@@ -43,15 +43,18 @@ def _inner_steps(algorithm: Any) -> Any:
 
 
 @kernel
-def inner_step(rates: Any, step: int, theta: Any, gradient: Any, theta_out: Any) -> None:
-    """Write ``theta - rate * gradient`` with the rates of this step; theta_out may be theta."""
+def _inner_step(algorithm: Any, step: int, thetas: Any, gradients: Any, thetas_out: Any) -> None:
+    """Write each task's ``theta - rate * gradient`` with the rates of this step."""
+    rates = algorithm.inner_rates
     rate = rates[min(step, rates.shape[0] - 1)]
-    for k in range(theta_out.size):
-        theta_out[k] = theta[k] - rate[k] * gradient[k]
+    for task in range(thetas.shape[0]):
+        theta, gradient, theta_out = thetas[task], gradients[task], thetas_out[task]
+        for k in range(rate.size):
+            theta_out[k] = theta[k] - rate[k] * gradient[k]
 
 
-@task_gradient.register(MAMLSpec)
-def _task_gradient(
+@task_gradients.register(MAMLSpec)
+def _task_gradients(
     algorithm: Any,
     model: Any,
     theta: Any,
@@ -59,44 +62,50 @@ def _task_gradient(
     query: Any,
     want_loss: bool,
     scratch: Any,
-    gradient_out: Any,
-) -> Any:
-    trajectory, saved, vector, product = scratch.trajectory, scratch.saved, scratch.vector, scratch.product
-    rates, steps = algorithm.inner_rates, algorithm.inner_steps
-    current, support_loss, query_loss = theta, 0.0, 0.0
+    gradients_out: Any,
+    support_losses_out: Any,
+    query_losses_out: Any,
+) -> None:
+    tasks, steps = gradients_out.shape[0], algorithm.inner_steps
+    trajectory, saved = scratch.trajectory, scratch.saved
+    for task in range(tasks):
+        start = trajectory[0, task]
+        for k in range(theta.size):
+            start[k] = theta[k]
     # One call for support and query rows: it is inlined, and once is enough.
     for s in range(steps + 1):
         last = s == steps
         rows = query if last else support
-        loss = loss_gradient(model, current, rows, want_loss and (s == 0 or last), saved[s], gradient_out)
-        if last:
-            query_loss = loss
-        else:
-            support_loss += loss
-            inner_step(rates, s, current, gradient_out, trajectory[s])
-            current = trajectory[s]
+        losses_out = query_losses_out if last else support_losses_out
+        current, seen = trajectory[s, :tasks], want_loss and (s == 0 or last)
+        loss_gradients(model, current, rows, seen, saved[s], gradients_out, losses_out)
+        if not last:
+            _inner_step(algorithm, s, current, gradients_out, trajectory[s + 1, :tasks])
     # A sigmoid makes a finite gradient of infinite parameters: say that they are infinite.
-    if not all_finite(current):
-        gradient_out[0] = np.nan
+    for task in range(tasks):
+        if not all_finite(trajectory[steps, task]):
+            gradients_out[task, 0] = np.nan
     if algorithm.order == 2:
+        rates, vectors, products = algorithm.inner_rates, scratch.vectors[:tasks], scratch.products[:tasks]
         for back in range(steps):
             s = steps - 1 - back
             rate = rates[min(s, rates.shape[0] - 1)]
-            for k in range(vector.size):
-                vector[k] = rate[k] * gradient_out[k]
-            before = trajectory[s - 1] if s > 0 else theta
-            hessian_vector_product(model, before, support, saved[s], vector, product)
-            for k in range(vector.size):
-                gradient_out[k] -= product[k]
-    return support_loss, query_loss
+            for task in range(tasks):
+                vector, gradient = vectors[task], gradients_out[task]
+                for k in range(rate.size):
+                    vector[k] = rate[k] * gradient[k]
+            hessian_vector_products(model, trajectory[s, :tasks], support, saved[s], vectors, products)
+            for task in range(tasks):
+                gradient, product = gradients_out[task], products[task]
+                for k in range(rate.size):
+                    gradient[k] -= product[k]
 
 
 @adapt.register(MAMLSpec)
-def _adapt(
-    algorithm: Any, model: Any, theta: Any, rows: Any, steps: int, scratch: Any, theta_out: Any
-) -> Any:
-    current = theta
+def _adapt(algorithm: Any, model: Any, rows: Any, steps: int, scratch: Any) -> None:
+    tasks = rows.count.size
+    gradients = scratch.products[:tasks]
     for s in range(steps):
-        loss_gradient(model, current, rows, False, scratch.saved[0], scratch.product)
-        inner_step(algorithm.inner_rates, s, current, scratch.product, theta_out[s])
-        current = theta_out[s]
+        current = scratch.trajectory[s, :tasks]
+        loss_gradients(model, current, rows, False, scratch.saved[0], gradients, scratch.losses)
+        _inner_step(algorithm, s, current, gradients, scratch.trajectory[s + 1, :tasks])

@@ -5,8 +5,8 @@ The contract is in `fastmaml.models.contract`; each other file holds one impleme
 
 from fastmaml.models.contract import (
     Rows,
-    hessian_vector_product,
-    loss_gradient,
+    hessian_vector_products,
+    loss_gradients,
     num_parameters,
     predict,
     saved_size,
@@ -17,8 +17,8 @@ from fastmaml.models.logistic import LogisticSpec
 __all__ = [
     "LogisticSpec",
     "Rows",
-    "hessian_vector_product",
-    "loss_gradient",
+    "hessian_vector_products",
+    "loss_gradients",
     "num_parameters",
     "predict",
     "saved_size",

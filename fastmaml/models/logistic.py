@@ -12,8 +12,8 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from fastmaml.models.contract import (
-    hessian_vector_product,
-    loss_gradient,
+    hessian_vector_products,
+    loss_gradients,
     num_parameters,
     predict,
     saved_size,
@@ -52,72 +52,90 @@ def _saved_size(model: Any, rows: int) -> Any:
 
 
 @kernel
-def _add_to_all(values: Any, count: int, addend: Any) -> None:
-    for r in range(count):
-        values[r] += addend
+def _stride(rows: Any) -> Any:
+    """Return the room for one value a row that each task is given, the same for all."""
+    longest = 0
+    for task in range(rows.count.size):
+        longest = max(longest, rows.count[task])
+    return padded_rows(longest)
 
 
 @kernel
-def _sum_of(values: Any, count: int) -> Any:
-    total = values.dtype.type(0)
-    for r in range(count):
-        total += values[r]
-    return total
-
-
-@loss_gradient.register(LogisticSpec)
-def _loss_gradient(
-    model: Any, theta: Any, rows: Any, want_loss: bool, saved_out: Any, gradient_out: Any
-) -> Any:
-    count = rows.count
-    padded = padded_rows(count)
-    probabilities, coefficients = saved_out[:padded], saved_out[padded : 2 * padded]
-    rows_times_vector(rows.X, rows.index, count, theta, probabilities)
+def _logits(model: Any, theta: Any, rows: Any, task: int, out: Any) -> None:
+    """Write each row's product with a vector, the intercept included."""
+    rows_times_vector(rows.X, rows.index[task], rows.count[task], theta, out)
     if model.intercept:
-        _add_to_all(probabilities, padded, theta[model.num_features])
-    loss = 0.0
+        for r in range(out.size):
+            out[r] += theta[model.num_features]
+
+
+@kernel
+def _sum_of_rows(model: Any, coefficients: Any, rows: Any, task: int, out: Any) -> None:
+    """Write the sum of the rows times their coefficients."""
+    vector_times_rows(coefficients, rows.X, rows.index[task], rows.count[task], out)
+    if model.intercept:
+        total = coefficients.dtype.type(0)
+        for r in range(rows.count[task]):
+            total += coefficients[r]
+        out[model.num_features] = total
+
+
+@loss_gradients.register(LogisticSpec)
+def _loss_gradients(
+    model: Any, thetas: Any, rows: Any, want_loss: bool, saved_out: Any, gradients_out: Any, losses_out: Any
+) -> None:
+    tasks, stride = rows.count.size, _stride(rows)
+    probabilities, coefficients = saved_out[: tasks * stride], saved_out[tasks * stride :]
+    for task in range(tasks):
+        _logits(model, thetas[task], rows, task, probabilities[task * stride : (task + 1) * stride])
     if want_loss:
-        for r in range(count):
-            loss += softplus(float(probabilities[r])) - float(rows.y[r]) * float(probabilities[r])
-    sigmoid_in_place(probabilities, padded)
-    scale = theta.dtype.type(1.0 / count)
-    for r in range(padded):
-        coefficients[r] = (probabilities[r] - rows.y[r]) * scale
-    vector_times_rows(coefficients, rows.X, rows.index, count, gradient_out)
-    if model.intercept:
-        gradient_out[model.num_features] = _sum_of(coefficients, count)
-    return loss / count
+        for task in range(tasks):
+            loss = 0.0
+            for r in range(rows.count[task]):
+                z = float(probabilities[task * stride + r])
+                loss += softplus(z) - float(rows.y[task, r]) * z
+            losses_out[task] = loss / rows.count[task]
+    sigmoid_in_place(probabilities, tasks * stride)
+    for task in range(tasks):
+        scale = thetas.dtype.type(1.0 / rows.count[task])
+        y, begin = rows.y[task], task * stride
+        for r in range(stride):
+            coefficients[begin + r] = (probabilities[begin + r] - y[r]) * scale
+    for task in range(tasks):
+        of_task = coefficients[task * stride : (task + 1) * stride]
+        _sum_of_rows(model, of_task, rows, task, gradients_out[task])
 
 
-@hessian_vector_product.register(LogisticSpec)
-def _hessian_vector_product(
-    model: Any, theta: Any, rows: Any, saved: Any, vector: Any, product_out: Any
-) -> Any:
-    count = rows.count
-    padded = padded_rows(count)
-    probabilities, coefficients = saved[:padded], saved[padded : 2 * padded]
-    rows_times_vector(rows.X, rows.index, count, vector, coefficients)
-    if model.intercept:
-        _add_to_all(coefficients, padded, vector[model.num_features])
-    one, scale = theta.dtype.type(1), theta.dtype.type(1.0 / count)
-    for r in range(padded):
-        coefficients[r] *= probabilities[r] * (one - probabilities[r]) * scale
-    vector_times_rows(coefficients, rows.X, rows.index, count, product_out)
-    if model.intercept:
-        product_out[model.num_features] = _sum_of(coefficients, count)
+@hessian_vector_products.register(LogisticSpec)
+def _hessian_vector_products(
+    model: Any, thetas: Any, rows: Any, saved: Any, vectors: Any, products_out: Any
+) -> None:
+    tasks, stride = rows.count.size, _stride(rows)
+    probabilities, coefficients = saved[: tasks * stride], saved[tasks * stride :]
+    one = thetas.dtype.type(1)
+    for task in range(tasks):
+        _logits(model, vectors[task], rows, task, coefficients[task * stride : (task + 1) * stride])
+    for task in range(tasks):
+        scale, begin = thetas.dtype.type(1.0 / rows.count[task]), task * stride
+        for r in range(begin, begin + stride):
+            coefficients[r] *= probabilities[r] * (one - probabilities[r]) * scale
+    for task in range(tasks):
+        of_task = coefficients[task * stride : (task + 1) * stride]
+        _sum_of_rows(model, of_task, rows, task, products_out[task])
 
 
 @predict.register(LogisticSpec)
-def _predict(model: Any, theta: Any, rows: Any, out: Any) -> Any:
-    rows_times_vector(rows.X, rows.index, rows.count, theta, out)
-    if model.intercept:
-        _add_to_all(out, rows.count, theta[model.num_features])
-    sigmoid_in_place(out, padded_rows(rows.count))
+def _predict(model: Any, thetas: Any, rows: Any, predictions_out: Any) -> None:
+    for task in range(rows.count.size):
+        padded = padded_rows(rows.count[task])
+        _logits(model, thetas[task], rows, task, predictions_out[task, :padded])
+        sigmoid_in_place(predictions_out[task], padded)
 
 
 @score.register(LogisticSpec)
-def _score(model: Any, predictions: Any, rows: Any) -> Any:
-    right = 0
-    for r in range(rows.count):
-        right += 1 if (predictions[r] > 0.5) == (rows.y[r] > 0.5) else 0
-    return right / rows.count
+def _score(model: Any, predictions: Any, rows: Any, scores_out: Any) -> None:
+    for task in range(rows.count.size):
+        right = 0
+        for r in range(rows.count[task]):
+            right += 1 if (predictions[task, r] > 0.5) == (rows.y[task, r] > 0.5) else 0
+        scores_out[task] = right / rows.count[task]

@@ -9,6 +9,10 @@ from llvmlite import ir
 from numba.core import cgutils, config, types
 from numba.extending import intrinsic
 
+from fastmaml.runtime.emission import emit_loop
+
+LINE_BYTES = 64
+
 if config.DISABLE_JIT:
 
     def keep_whole() -> None:
@@ -28,6 +32,9 @@ if config.DISABLE_JIT:
     def lowest_bit(bits: Any) -> Any:
         """Return the number of the lowest bit that is set, counted from 0; one must be."""
         return np.uint64((int(bits) & -int(bits)).bit_length() - 1)
+
+    def fetch_ahead(X: Any, row: Any) -> None:
+        """Nothing to do: Python does not know of caches."""
 
     def as_float64(bits: Any) -> Any:
         """Read 64 bits as a float64."""
@@ -92,6 +99,31 @@ else:
             return builder.cttz(args[0], ir.Constant(ir.IntType(1), 1))
 
         return types.uint64(types.uint64), generate
+
+    @intrinsic
+    def fetch_ahead(typingctx: Any, X: Any, row: Any) -> Any:
+        """Ask for a row of a C-contiguous matrix to be brought into the cache, without waiting for it."""
+
+        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            word, number, byte = ir.IntType(64), ir.IntType(32), ir.IntType(8)
+            array = context.make_array(signature.args[0])(context, builder, args[0])
+            columns = cgutils.unpack_tuple(builder, array.shape)[1]
+            length = builder.mul(columns, ir.Constant(word, signature.args[0].dtype.bitwidth // 8))
+            begin = builder.mul(context.cast(builder, args[1], signature.args[1], types.int64), length)
+            data = builder.bitcast(array.data, byte.as_pointer())
+            kind = ir.FunctionType(ir.VoidType(), [byte.as_pointer(), number, number, number])
+            prefetch = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+            # To read, to be kept in all caches, as data.
+            how = [ir.Constant(number, value) for value in (0, 3, 1)]
+
+            def line(offset: Any, _: list[Any]) -> list[Any]:
+                builder.call(prefetch, [builder.gep(data, [builder.add(begin, offset)]), *how])
+                return []
+
+            emit_loop(builder, ir.Constant(word, 0), length, LINE_BYTES, [], line)
+            return context.get_dummy_value()
+
+        return types.none(X, row), generate
 
     def _bitcast(source: Any, target: Any, llvm_target: Any) -> Any:
         def typer(typingctx: Any, value: Any) -> Any:

@@ -17,9 +17,9 @@ class Picks(NamedTuple):
 
     Attributes
     ----------
-    index : ndarray of shape (>= padded_rows(rows + 1),) of int64
-        Which rows; there is room for one too many.
-    y : ndarray of shape (>= padded_rows(rows + 1),)
+    index : ndarray of shape (>= padded_rows(rows),) of int64
+        Which rows of the `matrix`.
+    y : ndarray of shape (>= padded_rows(rows),)
         Their targets.
     """
 
@@ -64,7 +64,7 @@ def requirements(source: Any, tasks_per_batch: int) -> Any:
 def matrix(source: Any, X_buffer: Any) -> Any:
     """Return the matrix whose rows the indices of `draw` pick: the buffer, or the source's own.
 
-    X_buffer (buffered, features): what `draw` wrote for the task.
+    X_buffer (any, features): what `draw` wrote, for this task and others.
     """
 
 
@@ -96,6 +96,7 @@ def draw(
     words: Any,
     scratch: Any,
     X_out: Any,
+    first_row: int,
     support_out: Any,
     query_out: Any,
 ) -> Any:
@@ -113,6 +114,8 @@ def draw(
         The worker's own memory.
     X_out : ndarray of shape (buffered, features)
         Receives rows, where the source makes rows.
+    first_row : int
+        Which row of the buffer the first of ``X_out`` is.
     support_out, query_out : Picks
         Receive which rows of the `matrix` are the support and the query rows, and their targets. Entries
         behind the last row must be rows of the matrix too, whichever; they start as zeros.

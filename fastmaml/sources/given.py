@@ -50,12 +50,12 @@ def _prepare(source: Any, tasks_per_batch: int, epoch: int, state: Any, words_ou
 
 
 @kernel
-def _copy(X: Any, y: Any, first: int, X_out: Any, out: Any) -> None:
-    """Copy rows to the buffer, from row ``first`` on."""
+def _copy(X: Any, y: Any, first: int, X_out: Any, first_row: int, out: Any) -> None:
+    """Copy rows to X_out, from its row ``first`` on."""
     for r in range(X.shape[0]):
         for k in range(X.shape[1]):
             X_out[first + r, k] = X[r, k]
-        out.index[r] = first + r
+        out.index[r] = first_row + first + r
         out.y[r] = y[r]
 
 
@@ -68,10 +68,11 @@ def _draw(
     words: Any,
     scratch: Any,
     X_out: Any,
+    first_row: int,
     support_out: Any,
     query_out: Any,
 ) -> Any:
     shots, queries = source.X_support.shape[1], source.X_query.shape[1]
-    _copy(source.X_support[task], source.y_support[task], 0, X_out, support_out)
-    _copy(source.X_query[task], source.y_query[task], shots, X_out, query_out)
+    _copy(source.X_support[task], source.y_support[task], 0, X_out, first_row, support_out)
+    _copy(source.X_query[task], source.y_query[task], shots, X_out, first_row, query_out)
     return queries

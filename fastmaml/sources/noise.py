@@ -71,9 +71,10 @@ def _point_set(
     rows: int,
     first: int,
     X_out: Any,
+    first_row: int,
     out: Any,
 ) -> None:
-    """Write one set of points from row ``first`` on."""
+    """Write one set of points from row ``first`` of X_out on."""
     count = rows * features
     philox_words(seed, epoch, task, purpose, count + rows, scratch)
     flat = X_out.reshape(-1)[first * features : (first + rows) * features]
@@ -85,7 +86,7 @@ def _point_set(
             flat[i] = np.float64(scratch[i]) * UNIT_64
     for r in range(rows):
         out.y[r] = scratch[count + r] >> TOP_BIT
-        out.index[r] = first + r
+        out.index[r] = first_row + first + r
 
 
 @draw.register(NoiseSpec)
@@ -97,11 +98,14 @@ def _draw(
     words: Any,
     scratch: Any,
     X_out: Any,
+    first_row: int,
     support_out: Any,
     query_out: Any,
 ) -> Any:
     seed, features = source.seed, source.num_features
     shots, queries = source.shots, source.queries
-    _point_set(seed, epoch, task, PURPOSE_SUPPORT, features, scratch, shots, 0, X_out, support_out)
-    _point_set(seed, epoch, task, PURPOSE_QUERY, features, scratch, queries, shots, X_out, query_out)
+    _point_set(seed, epoch, task, PURPOSE_SUPPORT, features, scratch, shots, 0, X_out, first_row, support_out)
+    _point_set(
+        seed, epoch, task, PURPOSE_QUERY, features, scratch, queries, shots, X_out, first_row, query_out
+    )
     return queries

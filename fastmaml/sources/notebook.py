@@ -79,9 +79,17 @@ def _prepare(source: Any, tasks_per_batch: int, epoch: int, state: Any, words_ou
 
 @exact
 def _point_set(
-    words: Any, begin: int, features: int, scratch: Any, rows: int, first: int, X_out: Any, out: Any
+    words: Any,
+    begin: int,
+    features: int,
+    scratch: Any,
+    rows: int,
+    first: int,
+    X_out: Any,
+    first_row: int,
+    out: Any,
 ) -> None:
-    """Write one set of points whose words begin at ``begin``, from row ``first`` on."""
+    """Write one set of points whose words begin at ``begin``, from row ``first`` of X_out on."""
     pairs = words[begin : begin + 2 * rows * (features + 1)].view(np.uint64)
     flat = X_out.reshape(-1)
     uniforms(pairs[: rows * features], flat[first * features : (first + rows) * features])
@@ -89,7 +97,7 @@ def _point_set(
     uniforms(pairs[rows * features :], choices)
     for r in range(rows):
         out.y[r] = 1 if choices[r] >= 0.5 else 0
-        out.index[r] = first + r
+        out.index[r] = first_row + first + r
 
 
 @draw.register(NotebookNoiseSpec)
@@ -101,6 +109,7 @@ def _draw(
     words: Any,
     scratch: Any,
     X_out: Any,
+    first_row: int,
     support_out: Any,
     query_out: Any,
 ) -> Any:
@@ -108,6 +117,6 @@ def _draw(
     begin = np.int64(words[0])
     support = begin + 2 * task * shots * (features + 1)
     query = begin + 2 * (tasks_per_batch * shots + task * queries) * (features + 1)
-    _point_set(words, support, features, scratch, shots, 0, X_out, support_out)
-    _point_set(words, query, features, scratch, queries, shots, X_out, query_out)
+    _point_set(words, support, features, scratch, shots, 0, X_out, first_row, support_out)
+    _point_set(words, query, features, scratch, queries, shots, X_out, first_row, query_out)
     return queries

@@ -20,7 +20,7 @@ import numpy as np
 
 from fastmaml.numerics.philox import PURPOSE_ORDER, PURPOSE_ROWS, philox_words_at
 from fastmaml.runtime.compilation import exact
-from fastmaml.runtime.intrinsics import lowest_bit, wide_product
+from fastmaml.runtime.intrinsics import fetch_ahead, lowest_bit, wide_product
 from fastmaml.sources.contract import Requirements, draw, matrix, prepare, requirements
 
 HALF = np.uint64(32)
@@ -161,6 +161,7 @@ def _draw(
     words: Any,
     scratch: Any,
     X_out: Any,
+    first_row: int,
     support_out: Any,
     query_out: Any,
 ) -> Any:
@@ -189,4 +190,8 @@ def _draw(
             query_marks[i] = ~support_marks[i] & (ALL_BITS >> unused)
     list_marked(support_marks, begin, source.y, support_out)
     list_marked(query_marks, begin, source.y, query_out)
+    for i in range(shots):
+        fetch_ahead(source.X, support_out.index[i])
+    for i in range(queries):
+        fetch_ahead(source.X, query_out.index[i])
     return queries
