@@ -31,8 +31,8 @@ STOP, STOP_EPOCH, EPOCHS_DONE, NUM_STATUS = 0, 1, 2, 3
 # rows costs nothing.
 MAX_CHUNKS = 128
 
-# Tasks that are computed side by side (`fastmaml.models.contract`). Their rows and what is kept of them should
-# fit the first-level cache: four tasks of 20 rows and 50 features take 16 KB in float32.
+# Tasks that are computed side by side (`fastmaml.models.contract`). Their rows and what is kept of them
+# should fit the first-level cache: four tasks of 20 rows and 50 features take 16 KB in float32.
 SIDE_BY_SIDE = 4
 # Places for drawn tasks that a worker has to itself: a cache line of the narrowest array, the row counts.
 PLACES = 8
@@ -72,8 +72,8 @@ class Work(NamedTuple):
     buffered : int
         Rows of X a place.
     X : ndarray of shape (places * buffered, features)
-        Rows of drawn tasks. A task is drawn into a place: each worker has some of its own, or there is one for
-        each task of the blocks drawn ahead.
+        Rows of drawn tasks. A task is drawn into a place: each worker has some of its own, or there is one
+        for each task of the blocks drawn ahead.
     support_index, support_y, query_index, query_y : ndarray of shape (places, padded rows)
         Which rows of the source's matrix are the support and the query rows, and their targets.
     support_count, query_count : ndarray of shape (places,) of int64
