@@ -20,8 +20,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from fastmaml.algorithms import Scratch, task_gradients
 from fastmaml.models import Rows, num_parameters
 from fastmaml.numerics.elementary import all_finite
@@ -155,25 +153,38 @@ def finish_epoch(work: Any, epoch: int) -> None:
         work.status[EPOCHS_DONE] = epoch + 1
 
 
-@glue
-def region_ahead(work: Any, step: int, worker: int) -> None:
-    """Do a worker's share of short epochs: prepare one block, draw the one before, compute the one before."""
-    ahead, tasks = work.ahead, work.tasks_per_batch
-    begin = work.call[FIRST_EPOCH]
-    end = begin + work.call[NUM_EPOCHS]
-    if worker == 0:
-        first = begin + step * ahead
-        for epoch in range(first, min(first + ahead, end)):
-            prepare(work.source, tasks, epoch, work.source_state, work.words[(epoch - begin) % (2 * ahead)])
-    if worker == work.num_workers - 1 and step >= 2:
-        first = begin + (step - 2) * ahead
-        for epoch in range(first, min(first + ahead, end)):
+def run_region(work: Any, step: int, worker: int) -> None:
+    """Do one worker's share of a parallel region, or, with worker -1, what one thread does after it.
+
+    Neither checks nor raises: `fastmaml.training` has checked, and turns ``work.status`` into an error.
+    """
+    call, ahead, tasks = work.call, work.ahead, work.tasks_per_batch
+    begin, first_chunk = call[FIRST_EPOCH], call[FIRST_CHUNK]
+    end = begin + call[NUM_EPOCHS]
+    # Epochs a block, and how many blocks the computation is behind the preparation.
+    length, behind = (ahead, 2) if ahead > 0 else (1, 1)
+    if worker == ALONE:
+        if ahead == 0 and step >= 1 and call[LAST_CHUNK] == work.num_chunks:
+            finish_epoch(work, begin + step - 1)
+        return
+    if worker == 0 and first_chunk == 0:
+        first = begin + step * length
+        for epoch in range(first, min(first + length, end)):
+            prepare(work.source, tasks, epoch, work.source_state, work.words[(epoch - begin) % (2 * length)])
+    # Both ways in one loop: what it calls is compiled into it, and once is enough.
+    if step >= behind and (ahead == 0 or worker == work.num_workers - 1):
+        first = begin + (step - behind) * length
+        for epoch in range(first, min(first + length, end)):
             if work.status[STOP] == RUNNING:
-                first_drawn = (epoch - begin) % (2 * ahead) * tasks
-                for chunk in range(work.num_chunks):
-                    compute_chunk(work, epoch, chunk, np.int64(0), first_drawn, worker)
-                finish_epoch(work, epoch)
-    if step >= 1:
+                slot = (epoch - begin) % (2 * length)
+                first_drawn = slot * tasks if ahead > 0 else DRAW_HERE
+                chunk = first_chunk + (0 if ahead > 0 else fetch_add(work.counter, 1))
+                while chunk < call[LAST_CHUNK]:
+                    compute_chunk(work, epoch, chunk, slot, first_drawn, worker)
+                    chunk = chunk + 1 if ahead > 0 else first_chunk + fetch_add(work.counter, 1)
+                if ahead > 0:
+                    finish_epoch(work, epoch)
+    if ahead > 0 and step >= 1:
         first = begin + (step - 1) * ahead
         pieces = (min(first + ahead, end) - first) * tasks
         piece = fetch_add(work.counter, 1)
@@ -182,36 +193,6 @@ def region_ahead(work: Any, step: int, worker: int) -> None:
             slot = (epoch - begin) % (2 * ahead)
             draw_task(work, epoch, task, slot, slot * tasks + task, worker)
             piece = fetch_add(work.counter, 1)
-
-
-@glue
-def region_shared(work: Any, step: int, worker: int) -> None:
-    """Do a worker's share of long epochs: prepare epoch ``step``, compute chunks of the one before."""
-    call = work.call
-    if worker == 0 and step < call[NUM_EPOCHS] and call[FIRST_CHUNK] == 0:
-        epoch = call[FIRST_EPOCH] + step
-        prepare(work.source, work.tasks_per_batch, epoch, work.source_state, work.words[step % 2])
-    if step >= 1:
-        epoch, slot = call[FIRST_EPOCH] + step - 1, (step - 1) % 2
-        chunk = call[FIRST_CHUNK] + fetch_add(work.counter, 1)
-        while chunk < call[LAST_CHUNK]:
-            compute_chunk(work, epoch, chunk, slot, np.int64(DRAW_HERE), worker)
-            chunk = call[FIRST_CHUNK] + fetch_add(work.counter, 1)
-
-
-def run_region(work: Any, step: int, worker: int) -> None:
-    """Do one worker's share of a parallel region, or, with worker -1, what one thread does after it.
-
-    Neither checks nor raises: `fastmaml.training` has checked, and turns ``work.status`` into an error.
-    """
-    call = work.call
-    if worker == ALONE:
-        if work.ahead == 0 and step >= 1 and call[LAST_CHUNK] == work.num_chunks:
-            finish_epoch(work, call[FIRST_EPOCH] + step - 1)
-    elif work.ahead > 0:
-        region_ahead(work, step, worker)
-    else:
-        region_shared(work, step, worker)
 
 
 def num_regions(work: Any) -> int:

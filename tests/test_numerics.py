@@ -15,7 +15,7 @@ from fastmaml.numerics.layout import padded_rows, padded_width
 from fastmaml.numerics.mt19937 import BLOCK, next_blocks, uniforms
 from fastmaml.numerics.normal import initial_normals
 from fastmaml.numerics.philox import philox_block, philox_words, philox_words_at, words_room
-from fastmaml.numerics.products import rows_times_vector, vector_times_rows
+from fastmaml.numerics.products import rows_times_vectors, vectors_times_rows
 
 FLOATS = [np.float64, np.float32]
 LOWEST = {np.float64: -708.0, np.float32: -87.0}
@@ -322,9 +322,9 @@ def test_initial_normals():
 
 
 @numba.njit
-def products(X, index, rows, vector, out, coefficients, total):
-    rows_times_vector(X, index, rows, vector, out)
-    vector_times_rows(coefficients, X, index, rows, total)
+def products(X, index, count, vectors, stride, out, coefficients, totals):
+    rows_times_vectors(X, index, count, vectors, stride, out)
+    vectors_times_rows(coefficients, stride, X, index, count, totals)
 
 
 @pytest.mark.parametrize("table", FLOATS)
@@ -334,42 +334,37 @@ def products(X, index, rows, vector, out, coefficients, total):
 def test_products_with_picked_rows(table, dtype, features, rows, seed):
     """All but the picked rows are NaN: nothing is read that is not part of them, not even at their ends."""
     rng = np.random.default_rng(seed)
-    X = np.full((rows + 3, features), np.nan, dtype=table)
-    places = rng.permutation(rows + 3)[:rows]
-    X[places] = rng.normal(size=(rows, features))
-    index = np.full(padded_rows(rows), places[0])
-    index[:rows] = places
-    width = padded_width(features)
-    vector = np.zeros(width, dtype=dtype)
-    vector[:features] = rng.normal(size=features)
-    coefficients = np.full(padded_rows(rows), 3, dtype=dtype)
-    coefficients[:rows] = rng.normal(size=rows)
-    before = X.copy(), vector.copy(), coefficients.copy()
-    out, total = np.full(padded_rows(rows) + 8, 9, dtype=dtype), np.full(width + 16, 9, dtype=dtype)
-    products(X, index, rows, vector, out, coefficients, total[:width])
+    counts = np.array([rows, 1, rng.integers(1, rows + 1)][: seed % 3 + 1])
+    X = np.full((counts.sum() + 3, features), np.nan, dtype=table)
+    places = np.split(rng.permutation(len(X))[: counts.sum()], np.cumsum(counts)[:-1])
+    index = np.full((len(counts), padded_rows(rows)), places[0][0])
+    width, stride = padded_width(features), padded_rows(rows) + 4
+    vectors, coefficients = np.zeros((len(counts), width), dtype), np.full(len(counts) * stride, 3, dtype)
+    for task, picked in enumerate(places):
+        X[picked] = rng.normal(size=(len(picked), features))
+        index[task, : len(picked)] = picked
+        vectors[task, :features] = rng.normal(size=features)
+        coefficients[task * stride :][: len(picked)] = rng.normal(size=len(picked))
+    before = X.copy(), vectors.copy(), coefficients.copy()
+    out = np.full(len(coefficients) + 8, 9, dtype=dtype)
+    totals = np.full((len(counts) + 1, width), 9, dtype=dtype)
+    products(X, index, counts, vectors, stride, out, coefficients, totals[:-1])
 
     # The table is converted first. Then a sum of n products, in any order: n u times the sum of their sizes
     # (N. Higham, Accuracy and Stability of Numerical Algorithms, 2002, section 3.1).
     unit = np.finfo(dtype).eps
-    plain, exact = X[places].astype(dtype).astype(np.float64), vector[:features].astype(np.float64)
-    bound = features * unit * (np.abs(plain) @ np.abs(exact))
-    assert np.all(np.abs(out[:rows] - plain @ exact) <= bound)
+    for task, picked in enumerate(places):
+        plain, vector = X[picked].astype(dtype).astype(np.float64), vectors[task, :features].astype(float)
+        of_task, total = out[task * stride :][:stride], totals[task]
+        bound = features * unit * (np.abs(plain) @ np.abs(vector))
+        assert np.all(np.abs(of_task[: len(picked)] - plain @ vector) <= bound)
+        assert np.all(of_task[-(-len(picked) // 4) * 4 :] == 9)
+        exact = coefficients[task * stride :][: len(picked)].astype(float)
+        bound = len(picked) * unit * (np.abs(exact) @ np.abs(plain))
+        assert np.all(np.abs(total[:features] - exact @ plain) <= bound)
+        assert np.all((total[features:] == 0) | (total[features:] == 9))
     assert np.isfinite(out).all()
-    assert np.all(out[padded_rows(rows) :] == 9)
-    exact = coefficients[:rows].astype(np.float64)
-    bound = rows * unit * (np.abs(exact) @ np.abs(plain))
-    assert np.all(np.abs(total[:features] - exact @ plain) <= bound)
-    assert np.all((total[features:width] == 0) | (total[features:width] == 9))
-    assert np.all(total[width:] == 9)
-    for now, then in zip((X, vector, coefficients), before, strict=True):
+    assert np.all(out[len(coefficients) :] == 9)
+    assert np.all(totals[-1] == 9)
+    for now, then in zip((X, vectors, coefficients), before, strict=True):
         assert np.array_equal(now, then, equal_nan=True)
-
-
-@settings(max_examples=200, deadline=None)
-@given(length=st.integers(1, 5000))
-def test_padding_is_whole_steps_and_no_more(length):
-    """Lane blocks of 64 bytes, and whole cache lines of per-row values, in either precision."""
-    assert length <= padded_width(length) < length + 16
-    assert padded_width(length) % 16 == 0
-    assert length <= padded_rows(length) < length + 16
-    assert padded_rows(length) % 16 == 0

@@ -21,7 +21,7 @@ from fastmaml.models.contract import (
 )
 from fastmaml.numerics.elementary import sigmoid_in_place, softplus
 from fastmaml.numerics.layout import padded_rows
-from fastmaml.numerics.products import rows_times_vector, vector_times_rows
+from fastmaml.numerics.products import rows_times_vectors, vectors_times_rows
 from fastmaml.runtime.compilation import kernel
 
 
@@ -61,23 +61,26 @@ def _stride(rows: Any) -> Any:
 
 
 @kernel
-def _logits(model: Any, theta: Any, rows: Any, task: int, out: Any) -> None:
-    """Write each row's product with a vector, the intercept included."""
-    rows_times_vector(rows.X, rows.index[task], rows.count[task], theta, out)
+def _logits(model: Any, vectors: Any, rows: Any, stride: int, out: Any) -> None:
+    """Write each row's product with its task's vector, the intercept included; a task at each stride."""
+    rows_times_vectors(rows.X, rows.index, rows.count, vectors, stride, out)
     if model.intercept:
-        for r in range(out.size):
-            out[r] += theta[model.num_features]
+        for task in range(rows.count.size):
+            intercept, begin = vectors[task, model.num_features], task * stride
+            for r in range(begin, begin + stride):
+                out[r] += intercept
 
 
 @kernel
-def _sum_of_rows(model: Any, coefficients: Any, rows: Any, task: int, out: Any) -> None:
-    """Write the sum of the rows times their coefficients."""
-    vector_times_rows(coefficients, rows.X, rows.index[task], rows.count[task], out)
+def _sums_of_rows(model: Any, coefficients: Any, stride: int, rows: Any, out: Any) -> None:
+    """Write the sum of each task's rows times their coefficients, the intercept's entry included."""
+    vectors_times_rows(coefficients, stride, rows.X, rows.index, rows.count, out)
     if model.intercept:
-        total = coefficients.dtype.type(0)
-        for r in range(rows.count[task]):
-            total += coefficients[r]
-        out[model.num_features] = total
+        for task in range(rows.count.size):
+            total, begin = coefficients.dtype.type(0), task * stride
+            for r in range(begin, begin + rows.count[task]):
+                total += coefficients[r]
+            out[task, model.num_features] = total
 
 
 @loss_gradients.register(LogisticSpec)
@@ -86,8 +89,7 @@ def _loss_gradients(
 ) -> None:
     tasks, stride = rows.count.size, _stride(rows)
     probabilities, coefficients = saved_out[: tasks * stride], saved_out[tasks * stride :]
-    for task in range(tasks):
-        _logits(model, thetas[task], rows, task, probabilities[task * stride : (task + 1) * stride])
+    _logits(model, thetas, rows, stride, probabilities)
     if want_loss:
         for task in range(tasks):
             loss = 0.0
@@ -101,9 +103,7 @@ def _loss_gradients(
         y, begin = rows.y[task], task * stride
         for r in range(stride):
             coefficients[begin + r] = (probabilities[begin + r] - y[r]) * scale
-    for task in range(tasks):
-        of_task = coefficients[task * stride : (task + 1) * stride]
-        _sum_of_rows(model, of_task, rows, task, gradients_out[task])
+    _sums_of_rows(model, coefficients, stride, rows, gradients_out)
 
 
 @hessian_vector_products.register(LogisticSpec)
@@ -113,23 +113,20 @@ def _hessian_vector_products(
     tasks, stride = rows.count.size, _stride(rows)
     probabilities, coefficients = saved[: tasks * stride], saved[tasks * stride :]
     one = thetas.dtype.type(1)
-    for task in range(tasks):
-        _logits(model, vectors[task], rows, task, coefficients[task * stride : (task + 1) * stride])
+    _logits(model, vectors, rows, stride, coefficients)
     for task in range(tasks):
         scale, begin = thetas.dtype.type(1.0 / rows.count[task]), task * stride
         for r in range(begin, begin + stride):
             coefficients[r] *= probabilities[r] * (one - probabilities[r]) * scale
-    for task in range(tasks):
-        of_task = coefficients[task * stride : (task + 1) * stride]
-        _sum_of_rows(model, of_task, rows, task, products_out[task])
+    _sums_of_rows(model, coefficients, stride, rows, products_out)
 
 
 @predict.register(LogisticSpec)
 def _predict(model: Any, thetas: Any, rows: Any, predictions_out: Any) -> None:
-    for task in range(rows.count.size):
-        padded = padded_rows(rows.count[task])
-        _logits(model, thetas[task], rows, task, predictions_out[task, :padded])
-        sigmoid_in_place(predictions_out[task], padded)
+    stride, tasks = predictions_out.shape[1], rows.count.size
+    flat = predictions_out.reshape(-1)
+    _logits(model, thetas, rows, stride, flat)
+    sigmoid_in_place(flat, tasks * stride)
 
 
 @score.register(LogisticSpec)

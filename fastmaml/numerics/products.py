@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 from llvmlite import ir
-from numba.core import cgutils, config, types
+from numba.core import cgutils, config, errors, types
 from numba.extending import intrinsic, overload
 
 from fastmaml.runtime.compilation import KERNEL_FLAGS
@@ -27,35 +27,42 @@ LANE_BYTES = 64
 GROUP = 4
 # Lane blocks of a sum of rows that are kept in registers at once.
 WIDE = 4
+SCALARS = {types.float32: ir.FloatType(), types.float64: ir.DoubleType()}
 
 
-def rows_times_vector(X: Any, index: Any, rows: int, vector: Any, out: Any) -> None:
-    """Write the dot product of each picked row with the beginning of a vector.
+def rows_times_vectors(X: Any, index: Any, count: Any, vectors: Any, stride: int, out: Any) -> None:
+    """Write, for each of a few tasks, the dot products of its picked rows with its vector's beginning.
 
-    X (any, features), index (>= rows rounded up to a multiple of 4,) of int64, vector (>= features, whole
-    lane blocks,), out (as index,): entries from ``rows`` on may be overwritten with anything finite.
+    X (any, features), index (tasks, >= counts rounded up to a multiple of 4) of int64, count (tasks,) of
+    int64, vectors (tasks, >= features, whole lane blocks), out (tasks * stride,): a task's products begin at
+    a multiple of the stride, which is at least every count rounded up to a multiple of 4; what stands between
+    may be overwritten with anything finite.
     """
-    for r in range(rows):
-        out[r] = np.dot(X[index[r]].astype(vector.dtype), vector[: X.shape[1]])
+    for task in range(count.size):
+        for r in range(count[task]):
+            row = X[index[task, r]].astype(vectors.dtype)
+            out[task * stride + r] = np.dot(row, vectors[task, : X.shape[1]])
 
 
-def vector_times_rows(coefficients: Any, X: Any, index: Any, rows: int, out: Any) -> None:
-    """Write the sum of the picked rows, each times its coefficient.
+def vectors_times_rows(coefficients: Any, stride: int, X: Any, index: Any, count: Any, out: Any) -> None:
+    """Write, for each of a few tasks, the sum of its picked rows, each times its coefficient.
 
-    coefficients (>= rows,), X (any, features), index (>= rows,) of int64, out (>= features, whole lane
-    blocks,): entries from ``features`` on may be overwritten with zeros.
+    coefficients (tasks * stride,): a task's begin at a multiple of the stride; X, index and count as above;
+    out (tasks, >= features, whole lane blocks): entries from ``features`` on may be overwritten with zeros.
     """
-    out[: X.shape[1]] = 0
-    for r in range(rows):
-        out[: X.shape[1]] += coefficients[r] * X[index[r]].astype(out.dtype)
+    for task in range(count.size):
+        out[task, : X.shape[1]] = 0
+        for r in range(count[task]):
+            row = X[index[task, r]].astype(out.dtype)
+            out[task, : X.shape[1]] += coefficients[task * stride + r] * row
 
 
 class _Lanes:
     """Vector instructions on lane blocks of one float type, emitted where a builder stands."""
 
-    def __init__(self, context: Any, builder: Any, dtype: Any) -> None:
+    def __init__(self, builder: Any, dtype: Any) -> None:
         self.builder = builder
-        self.scalar = context.get_value_type(dtype)
+        self.scalar = SCALARS[dtype]
         self.itemsize = dtype.bitwidth // 8
         self.count = LANE_BYTES // self.itemsize
         self.vector = ir.VectorType(self.scalar, self.count)
@@ -115,12 +122,10 @@ class _Lanes:
 class _Rows:
     """Loads from the picked rows of a matrix, converted to the lanes' type."""
 
-    def __init__(self, lanes: _Lanes, context: Any, matrix_type: Any, matrix: Any, index: Any) -> None:
-        self.lanes, self.builder, self.index = lanes, lanes.builder, index
-        self.data = matrix.data
-        self.features = cgutils.unpack_tuple(self.builder, matrix.shape)[1]
-        self.scalar = context.get_value_type(matrix_type.dtype)
-        self.itemsize = matrix_type.dtype.bitwidth // 8
+    def __init__(self, lanes: _Lanes, dtype: Any, data: Any, features: Any) -> None:
+        self.lanes, self.builder, self.data, self.features = lanes, lanes.builder, data, features
+        self.scalar = SCALARS[dtype]
+        self.itemsize = dtype.bitwidth // 8
         self.vector = ir.VectorType(self.scalar, lanes.count)
         # All blocks but the last are whole; the last one is loaded under a mask.
         blocks = self.builder.sdiv(
@@ -129,9 +134,9 @@ class _Rows:
         self.last = self.builder.mul(self.builder.sub(blocks, lanes.integer(1)), lanes.integer(lanes.count))
         self.mask = lanes.first(self.builder.sub(self.features, self.last))
 
-    def start(self, row: Any) -> Any:
-        """Return the position of the first entry of a picked row."""
-        return self.builder.mul(self.builder.load(self.builder.gep(self.index, [row])), self.features)
+    def start(self, index: Any, place: Any) -> Any:
+        """Return the position of the first entry of the row that stands at a place of an index."""
+        return self.builder.mul(self.builder.load(self.builder.gep(index, [place])), self.features)
 
     def load(self, position: Any) -> Any:
         """Load a whole lane block."""
@@ -156,96 +161,165 @@ class _Rows:
         return value
 
 
-def _array(context: Any, builder: Any, array_type: Any, value: Any) -> Any:
-    return context.make_array(array_type)(context, builder, value)
+def _emit_rows_times_vectors(builder: Any, matrix_dtype: Any, dtype: Any, args: Any) -> None:
+    data, features, index, index_stride, count, tasks, vectors, width, stride, out = args
+    lanes = _Lanes(builder, dtype)
+    rows = _Rows(lanes, matrix_dtype, data, features)
+
+    def task(number: Any, _: list[Any]) -> list[Any]:
+        picked = builder.gep(index, [builder.mul(number, index_stride)])
+        vector = builder.gep(vectors, [builder.mul(number, width)])
+        result = builder.gep(out, [builder.mul(number, stride)])
+
+        def group(row: Any, _: list[Any]) -> list[Any]:
+            starts = [rows.start(picked, builder.add(row, lanes.integer(i))) for i in range(GROUP)]
+
+            def block(load: Any, column: Any, sums: list[Any]) -> list[Any]:
+                factor = lanes.load(vector, column)
+                return [
+                    lanes.multiply_add(load(builder.add(start, column)), factor, total)
+                    for start, total in zip(starts, sums, strict=True)
+                ]
+
+            sums = emit_loop(
+                builder,
+                lanes.integer(0),
+                rows.last,
+                lanes.count,
+                [lanes.zero] * GROUP,
+                lambda column, sums: block(rows.load, column, sums),
+            )
+            sums = block(rows.load_last, rows.last, sums)
+            lanes.store(lanes.sums_of_four(sums), result, row)
+            return []
+
+        emit_loop(builder, lanes.integer(0), builder.load(builder.gep(count, [number])), GROUP, [], group)
+        return []
+
+    emit_loop(builder, lanes.integer(0), tasks, 1, [], task)
+
+
+def _emit_vectors_times_rows(builder: Any, matrix_dtype: Any, dtype: Any, args: Any) -> None:
+    data, features, index, index_stride, count, tasks, coefficients, stride, width, out = args
+    lanes = _Lanes(builder, dtype)
+    rows = _Rows(lanes, matrix_dtype, data, features)
+
+    def span(column: Any, loads: list[Any]) -> None:
+        """Sum up and store as many lane blocks as there are ways to load them, for all tasks."""
+
+        def task(number: Any, _: list[Any]) -> list[Any]:
+            picked = builder.gep(index, [builder.mul(number, index_stride)])
+            left = builder.gep(coefficients, [builder.mul(number, stride)])
+            result = builder.gep(out, [builder.mul(number, width)])
+
+            def row(r: Any, sums: list[Any]) -> list[Any]:
+                factor = lanes.splat(builder.load(builder.gep(left, [r])))
+                start = builder.add(rows.start(picked, r), column)
+                return [
+                    lanes.multiply_add(
+                        factor, load(builder.add(start, lanes.integer(i * lanes.count))), total
+                    )
+                    for i, (load, total) in enumerate(zip(loads, sums, strict=True))
+                ]
+
+            number_of_rows = builder.load(builder.gep(count, [number]))
+            sums = emit_loop(builder, lanes.integer(0), number_of_rows, 1, [lanes.zero] * len(loads), row)
+            for i, total in enumerate(sums):
+                lanes.store(total, result, builder.add(column, lanes.integer(i * lanes.count)))
+            return []
+
+        emit_loop(builder, lanes.integer(0), tasks, 1, [], task)
+
+    def wide(column: Any, _: list[Any]) -> list[Any]:
+        span(column, [rows.load] * WIDE)
+        return []
+
+    # As many spans of whole blocks as leave one to four blocks, of which the last is partial.
+    wide_width = lanes.integer(WIDE * lanes.count)
+    wide_end = builder.mul(builder.sdiv(rows.last, wide_width), wide_width)
+    emit_loop(builder, lanes.integer(0), wide_end, WIDE * lanes.count, [], wide)
+    left_over = builder.sdiv(builder.sub(rows.last, wide_end), lanes.integer(lanes.count))
+    after = builder.append_basic_block("done")
+    choices = [builder.append_basic_block(f"whole.{number}") for number in range(WIDE)]
+    switch = builder.switch(left_over, choices[0])
+    for number, choice in enumerate(choices):
+        if number:
+            switch.add_case(lanes.integer(number), choice)
+        builder.position_at_end(choice)
+        span(wide_end, [rows.load] * number + [rows.load_last])
+        builder.branch(after)
+    builder.position_at_end(after)
+
+
+def _call(builder: Any, emit: Any, dtypes: tuple[Any, Any], values: list[Any]) -> None:
+    """Call a function of plain numbers and pointers that an emitter fills, once in a module.
+
+    It is not inlined: its instructions would be optimised again in every place that calls it, and in all
+    the functions around that.
+    """
+    name = f"fastmaml.{emit.__name__}.{dtypes[0]}.{dtypes[1]}"
+    function = builder.module.globals.get(name)
+    if function is None:
+        kind = ir.FunctionType(ir.VoidType(), [value.type for value in values])
+        function = ir.Function(builder.module, kind, name)
+        function.linkage = "linkonce_odr"
+        function.attributes.add("noinline")
+        function.attributes.add("nounwind")
+        body = ir.IRBuilder(function.append_basic_block("entry"))
+        emit(body, *dtypes, function.args)
+        body.ret_void()
+    builder.call(function, values)
+
+
+def _parts(context: Any, builder: Any, array_type: Any, value: Any) -> tuple[Any, list[Any]]:
+    """Return the address of an array's first entry, and its shape."""
+    array = context.make_array(array_type)(context, builder, value)
+    return array.data, cgutils.unpack_tuple(builder, array.shape)
+
+
+def _check_layout(*arrays: Any) -> None:
+    for array in arrays:
+        if array.layout != "C":
+            raise errors.TypingError(f"expected a C-contiguous array, but {array} came")
 
 
 if not config.DISABLE_JIT:
 
     @intrinsic
-    def _rows_times_vector(typingctx: Any, X: Any, index: Any, rows: Any, vector: Any, out: Any) -> Any:
+    def _rows_times_vectors(
+        typingctx: Any, X: Any, index: Any, count: Any, vectors: Any, stride: Any, out: Any
+    ) -> Any:
+        _check_layout(X, index, count, vectors, out)
+
         def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            lanes = _Lanes(context, builder, signature.args[3].dtype)
-            matrix, picked, right, result = (
-                _array(context, builder, signature.args[i], args[i]) for i in (0, 1, 3, 4)
+            (X_data, X_shape), (index_data, index_shape), (count_data, count_shape), (data, shape) = (
+                _parts(context, builder, signature.args[i], args[i]) for i in range(4)
             )
-            picks = _Rows(lanes, context, signature.args[0], matrix, picked.data)
-
-            def group(row: Any, _: list[Any]) -> list[Any]:
-                starts = [picks.start(builder.add(row, lanes.integer(i))) for i in range(GROUP)]
-
-                def block(load: Any, column: Any, sums: list[Any]) -> list[Any]:
-                    factor = lanes.load(right.data, column)
-                    return [
-                        lanes.multiply_add(load(builder.add(start, column)), factor, total)
-                        for start, total in zip(starts, sums, strict=True)
-                    ]
-
-                sums = emit_loop(
-                    builder,
-                    lanes.integer(0),
-                    picks.last,
-                    lanes.count,
-                    [lanes.zero] * GROUP,
-                    lambda column, sums: block(picks.load, column, sums),
-                )
-                sums = block(picks.load_last, picks.last, sums)
-                lanes.store(lanes.sums_of_four(sums), result.data, row)
-                return []
-
-            emit_loop(builder, lanes.integer(0), args[2], GROUP, [], group)
+            out_data, _ = _parts(context, builder, out, args[5])
+            values = [X_data, X_shape[1], index_data, index_shape[1], count_data, count_shape[0]]
+            values += [data, shape[1], args[4], out_data]
+            _call(builder, _emit_rows_times_vectors, (X.dtype, vectors.dtype), values)
             return context.get_dummy_value()
 
-        return types.none(X, index, types.int64, vector, out), generate
+        return types.none(X, index, count, vectors, types.int64, out), generate
 
     @intrinsic
-    def _vector_times_rows(typingctx: Any, coefficients: Any, X: Any, index: Any, rows: Any, out: Any) -> Any:
+    def _vectors_times_rows(
+        typingctx: Any, coefficients: Any, stride: Any, X: Any, index: Any, count: Any, out: Any
+    ) -> Any:
+        _check_layout(coefficients, X, index, count, out)
+
         def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            lanes = _Lanes(context, builder, signature.args[0].dtype)
-            left, matrix, picked, result = (
-                _array(context, builder, signature.args[i], args[i]) for i in (0, 1, 2, 4)
+            (X_data, X_shape), (index_data, index_shape), (count_data, count_shape), (data, shape) = (
+                _parts(context, builder, signature.args[i], args[i]) for i in range(2, 6)
             )
-            picks = _Rows(lanes, context, signature.args[1], matrix, picked.data)
-
-            def span(column: Any, loads: list[Any]) -> None:
-                """Sum up and store as many lane blocks as there are ways to load them."""
-
-                def row(r: Any, sums: list[Any]) -> list[Any]:
-                    factor = lanes.splat(builder.load(builder.gep(left.data, [r])))
-                    start = builder.add(picks.start(r), column)
-                    return [
-                        lanes.multiply_add(
-                            factor, load(builder.add(start, lanes.integer(i * lanes.count))), total
-                        )
-                        for i, (load, total) in enumerate(zip(loads, sums, strict=True))
-                    ]
-
-                sums = emit_loop(builder, lanes.integer(0), args[3], 1, [lanes.zero] * len(loads), row)
-                for i, total in enumerate(sums):
-                    lanes.store(total, result.data, builder.add(column, lanes.integer(i * lanes.count)))
-
-            def wide(column: Any, _: list[Any]) -> list[Any]:
-                span(column, [picks.load] * WIDE)
-                return []
-
-            # As many spans of whole blocks as leave one to four blocks, of which the last is partial.
-            wide_width = lanes.integer(WIDE * lanes.count)
-            wide_end = builder.mul(builder.sdiv(picks.last, wide_width), wide_width)
-            emit_loop(builder, lanes.integer(0), wide_end, WIDE * lanes.count, [], wide)
-            left_over = builder.sdiv(builder.sub(picks.last, wide_end), lanes.integer(lanes.count))
-            after = builder.append_basic_block("done")
-            choices = [builder.append_basic_block(f"whole.{count}") for count in range(WIDE)]
-            switch = builder.switch(left_over, choices[0])
-            for count, choice in enumerate(choices):
-                if count:
-                    switch.add_case(lanes.integer(count), choice)
-                builder.position_at_end(choice)
-                span(wide_end, [picks.load] * count + [picks.load_last])
-                builder.branch(after)
-            builder.position_at_end(after)
+            coefficients_data, _ = _parts(context, builder, coefficients, args[0])
+            values = [X_data, X_shape[1], index_data, index_shape[1], count_data, count_shape[0]]
+            values += [coefficients_data, args[1], shape[1], data]
+            _call(builder, _emit_vectors_times_rows, (X.dtype, out.dtype), values)
             return context.get_dummy_value()
 
-        return types.none(coefficients, X, index, types.int64, out), generate
+        return types.none(coefficients, types.int64, X, index, count, out), generate
 
     def _compile_as(instructions: Any, function: Any) -> None:
         """Let compiled code that calls the function run the instructions instead."""
@@ -255,5 +329,5 @@ if not config.DISABLE_JIT:
 
         overload(function, jit_options=KERNEL_FLAGS, strict=False)(lambda *args: implementation)
 
-    _compile_as(_rows_times_vector, rows_times_vector)
-    _compile_as(_vector_times_rows, vector_times_rows)
+    _compile_as(_rows_times_vectors, rows_times_vectors)
+    _compile_as(_vectors_times_rows, vectors_times_rows)
