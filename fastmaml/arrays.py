@@ -13,6 +13,10 @@ from numpy.typing import ArrayLike, NDArray
 # float32: 32 ms, against 73 ms with blocks of 2**14.
 BLOCK = 2**18
 
+# The names of an array's axes, in messages.
+Axes = tuple[str, ...]
+ROW, ROW_COLUMN = ("row",), ("row", "column")
+
 
 def shaped(X: ArrayLike, y: ArrayLike, ndim: int) -> tuple[NDArray[Any], NDArray[Any]]:
     """X with `ndim` axes and y with one fewer, of any dtype yet, their shapes checked."""
@@ -69,7 +73,7 @@ def frame_columns(name: str, frame: Any) -> NDArray[Any]:
     for position, label in enumerate(frame.columns):
         column = np.asarray(frame.iloc[:, position])
         try:
-            columns.append(as_numbers(name, column))
+            columns.append(as_numbers(name, column, ("row",)))
         except TypeError:
             bad.append(repr(label))
     if bad:
@@ -77,27 +81,30 @@ def frame_columns(name: str, frame: Any) -> NDArray[Any]:
     return np.stack(columns, axis=1) if columns else np.empty(frame.shape)
 
 
-def as_numbers(name: str, array: NDArray[Any]) -> NDArray[Any]:
-    """Return contiguous, aligned float32 or float64 of native byte order; missing objects as NaN."""
+def as_numbers(name: str, array: NDArray[Any], axes: Axes, *, keep_single: bool = False) -> NDArray[Any]:
+    """Return contiguous, aligned float64 (or float32, kept if asked) of native byte order.
+
+    Missing objects become NaN. `axes` names the axes, for messages.
+    """
     if array.dtype.kind == "O":
-        flat = [as_number(name, array.shape, position, value) for position, value in enumerate(array.flat)]
+        flat = [as_number(name, array.shape, axes, place, value) for place, value in enumerate(array.flat)]
         array = np.array(flat, dtype=np.float64).reshape(array.shape)
     if array.dtype.kind == "c":
         raise TypeError(f"{name} must hold real numbers, got {array.dtype}; give two real columns")
     if array.dtype.kind not in "biuf":
         raise TypeError(f"{name} must hold numbers, got dtype {array.dtype}; encode text or dates")
-    keep = name == "X" and array.dtype.kind == "f" and array.dtype.itemsize == 4
+    keep = keep_single and array.dtype.kind == "f" and array.dtype.itemsize == 4
     # A number too large for float64 becomes infinite, which the next check reports.
     with np.errstate(over="ignore"):
         return np.require(array, np.float32 if keep else np.float64, ["C", "A"])
 
 
-def as_number(name: str, shape: tuple[int, ...], position: int, value: Any) -> float:
+def as_number(name: str, shape: tuple[int, ...], axes: Axes, position: int, value: Any) -> float:
     """Convert one Python object; a missing one becomes NaN."""
     if is_missing(value):
         return math.nan
     if not isinstance(value, numbers.Real | Decimal | np.bool_):
-        place = place_of(name, shape, position)
+        place = place_of(shape, axes, position)
         raise TypeError(f"{name} must hold numbers, got {value!r} at {place}; encode it as a number")
     try:
         return float(value)
@@ -105,24 +112,28 @@ def as_number(name: str, shape: tuple[int, ...], position: int, value: Any) -> f
         return math.inf
 
 
-def finite_floats(name: str, array: NDArray[Any]) -> NDArray[Any]:
-    """Convert, and check in blocks that every number is finite: no second table of booleans is made."""
-    table = as_numbers(name, array)
+def finite_floats(name: str, array: NDArray[Any], axes: Axes, *, keep_single: bool = False) -> NDArray[Any]:
+    """Convert as `as_numbers`, and check that every number is finite."""
+    table = as_numbers(name, array, axes, keep_single=keep_single)
+    check_finite(name, table, axes)
+    return table
+
+
+def check_finite(name: str, table: NDArray[Any], axes: Axes) -> None:
+    """Raise if a number is NaN or infinite. In blocks: no second table of booleans is made."""
     flat = table.reshape(-1)
     for start in range(0, flat.size, BLOCK):
         finite = np.isfinite(flat[start : start + BLOCK])
         if not finite.all():
             position = start + int(finite.argmin())
-            place = place_of(name, table.shape, position)
+            place = place_of(table.shape, axes, position)
             raise ValueError(f"{name} holds {flat[position]} at {place}; remove or fill such entries first")
-    return table
 
 
-def place_of(name: str, shape: tuple[int, ...], position: int) -> str:
-    """Name a position, `row 3, column 1`; positions in y have no column."""
-    axes = ("task", "row", "column") if name == "X" else ("task", "row")
+def place_of(shape: tuple[int, ...], axes: Axes, position: int) -> str:
+    """Name a position: `row 3, column 1`."""
     indices = np.unravel_index(position, shape)
-    return ", ".join(f"{axis} {index}" for axis, index in zip(axes[-len(shape) :], indices, strict=True))
+    return ", ".join(f"{axis} {index}" for axis, index in zip(axes, indices, strict=True))
 
 
 def is_missing(value: Any) -> bool:

@@ -13,6 +13,7 @@ import numpy as np
 
 from fastmaml.adaptation import NEVER, adapt_epoch
 from fastmaml.algorithms import MAMLSpec
+from fastmaml.arrays import ROW, ROW_COLUMN, as_array, check_finite, finite_floats
 from fastmaml.evaluation import Evaluation, check_rows, check_steps, evaluate, group_name, table_spec
 from fastmaml.models import LogisticSpec
 from fastmaml.numerics.layout import padded_width
@@ -28,7 +29,6 @@ from fastmaml.validation import (
     check_choice,
     check_count,
     check_dtype,
-    check_finite,
     check_flag,
     check_labels,
     check_matrix,
@@ -551,21 +551,16 @@ class MAML:
             self._checked_tasks = tasks
 
     def _padded_theta(self, parameters: int, width: int, dtype: np.dtype[Any]) -> np.ndarray:
-        try:
-            theta = np.asarray(self.theta, dtype=np.float64)
-        except (TypeError, ValueError):
-            raise TypeError(
-                "theta cannot be read as an array of numbers; assign an array (num_parameters, 1)"
-            ) from None
+        theta = as_array("theta", self.theta)
         if theta.shape not in ((parameters, 1), (parameters,)):
             raise ValueError(
                 f"theta has shape {theta.shape}; expected ({parameters}, 1), one row for each parameter"
             )
-        check_finite("theta", theta)
+        theta = finite_floats("theta", theta, ROW_COLUMN[: theta.ndim])
         padded = np.zeros(width, dtype=dtype)
         with np.errstate(over="ignore"):
             padded[:parameters] = theta.reshape(-1)
-        check_finite(f"theta in {dtype.name}", padded)
+        check_finite(f"theta in {dtype.name}", padded, ROW)
         return padded
 
     def _initial_theta(self) -> np.ndarray:

@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from fastmaml.arrays import finite_floats, read_only, shaped, take_rows
 from fastmaml.labels import group_rows, label_vector
+from fastmaml.validation import check_count
 
 
 @dataclass(frozen=True, init=False, repr=False, eq=False)
@@ -77,7 +78,7 @@ class TaskSet:
             raise ValueError(f"labels has {len(names)} entries but offsets describes {len(bounds) - 1} tasks")
         if len(group_rows("labels", names)[2]) != len(names):
             raise ValueError("labels must differ; TaskSet.from_groups collects the rows of equal labels")
-        self._set(finite_floats("X", features), finite_floats("y", targets), bounds, names)
+        self._set(*_table(features, targets), bounds, names)
 
     @classmethod
     def from_groups(cls, X: ArrayLike, y: ArrayLike, groups: ArrayLike | Sequence[Hashable]) -> Self:
@@ -116,7 +117,7 @@ class TaskSet:
         if len(group_of_row) != len(features):
             given, needed = len(group_of_row), len(features)
             raise ValueError(f"groups has {given} rows but X has {needed}; give one group label per row of X")
-        table, target = finite_floats("X", features), finite_floats("y", targets)
+        table, target = _table(features, targets)
         order, offsets, labels = group_rows("groups", group_of_row)
         if order is not None:
             table, target = take_rows(table, order), take_rows(target, order)
@@ -146,10 +147,8 @@ class TaskSet:
         """
         features, targets = shaped(X, y, 3)
         num_tasks, rows, num_features = features.shape
-        table, target = (
-            finite_floats("X", features).reshape(-1, num_features),
-            finite_floats("y", targets).reshape(-1),
-        )
+        table, target = _table(features, targets)
+        table, target = table.reshape(-1, num_features), target.reshape(-1)
         return cls._build(table, target, np.arange(num_tasks + 1) * rows, np.arange(num_tasks))
 
     def split(self, test_size: float = 0.3, random_state: int | None = None) -> tuple[Self, Self]:
@@ -189,7 +188,7 @@ class TaskSet:
                 f"test_size={test_size!r} asks for {num_test} test tasks, but there are {len(self)} tasks "
                 "and both sides need at least one"
             )
-        seed = None if random_state is None else _integer("random_state", random_state, 0)
+        seed = None if random_state is None else check_count("random_state", random_state, 0)
         shuffled = np.random.default_rng(seed).permutation(len(self))
         return self.subset(np.sort(shuffled[num_test:])), self.subset(np.sort(shuffled[:num_test]))
 
@@ -213,7 +212,7 @@ class TaskSet:
         ValueError
             If min_rows is less than 1, or no task would be left.
         """
-        least = _integer("min_rows", min_rows, 1)
+        least = check_count("min_rows", min_rows)
         kept = np.flatnonzero(self.rows >= least)
         dropped = len(self) - len(kept)
         if not len(kept):
@@ -334,9 +333,7 @@ class TaskSet:
             object.__setattr__(self, name, read_only(array))
 
 
-def _integer(name: str, value: Any, least: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, numbers.Integral):
-        raise TypeError(f"{name} must be an integer, got {value!r}")
-    if value < least:
-        raise ValueError(f"{name} must be at least {least}, got {value!r}")
-    return int(value)
+def _table(X: NDArray[Any], y: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Convert features, whose single precision is kept, and labels."""
+    axes = ("task", "row", "column")[-X.ndim :]
+    return finite_floats("X", X, axes, keep_single=True), finite_floats("y", y, axes[:-1])

@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from fastmaml.arrays import ROW, ROW_COLUMN, as_array, finite_floats
+
 DTYPES = ("float32", "float64")
 SEED_LIMIT = 2**64
 
@@ -83,31 +85,19 @@ def check_n_jobs(value: Any) -> int | None:
     return int(value)
 
 
-def check_finite(name: str, values: np.ndarray) -> None:
-    """Raise if a matrix or vector holds NaN or infinity, naming the place."""
-    bad = np.argwhere(~np.isfinite(values))
-    if bad.size:
-        place = f"row {bad[0][0]}" + (f", column {bad[0][1]}" if values.ndim > 1 else "")
-        raise ValueError(
-            f"{name} holds {values[tuple(bad[0])]} at {place}; every entry must be finite: "
-            "fill it in or drop the row"
-        )
-
-
 def check_matrix(name: str, values: Any, columns: int) -> np.ndarray:
     """Return a finite float64 matrix of shape (rows, columns)."""
-    matrix = _as_numbers(name, values)
+    matrix = as_array(name, values)
     if matrix.ndim != 2 or matrix.shape[1] != columns:
         raise ValueError(
             f"{name} has shape {matrix.shape}; expected (rows, {columns}), one column for each feature"
         )
-    check_finite(name, matrix)
-    return _for_kernels(matrix)
+    return _for_kernels(finite_floats(name, matrix, ROW_COLUMN))
 
 
 def check_labels(name: str, values: Any, rows: int | None = None) -> np.ndarray:
     """Return labels 0 and 1 as a float64 vector, from (rows,) or (rows, 1)."""
-    labels = _as_numbers(name, values)
+    labels = as_array(name, values)
     if labels.ndim == 2 and labels.shape[1] == 1:
         labels = labels[:, 0]
     if labels.ndim != 1:
@@ -116,8 +106,9 @@ def check_labels(name: str, values: Any, rows: int | None = None) -> np.ndarray:
         raise ValueError(
             f"{name} has {labels.size} labels but there are {rows} rows; give one label for each row"
         )
-    check_binary(name, labels)
-    return _for_kernels(labels)
+    numbers = finite_floats(name, labels, ROW)
+    check_binary(name, numbers)
+    return _for_kernels(numbers)
 
 
 def check_binary(name: str, labels: np.ndarray) -> None:
@@ -130,15 +121,3 @@ def check_binary(name: str, labels: np.ndarray) -> None:
 def _for_kernels(array: np.ndarray) -> np.ndarray:
     """Return the one layout that kernels are compiled for: contiguous, aligned, writeable."""
     return np.require(array, np.float64, ["C", "A", "W"])
-
-
-def _as_numbers(name: str, values: Any) -> np.ndarray:
-    try:
-        array = np.asarray(values)
-        if array.dtype.kind not in "biuf" and not (array.dtype.kind == "O" and array.size):
-            raise TypeError
-        return np.asarray(array, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise TypeError(
-            f"{name} cannot be read as an array of numbers; encode text as numbers first"
-        ) from None

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sizes import COMPILED, size
 
-from fastmaml.numerics.elementary import all_finite, exp_nonpositive, sigmoid_in_place, softplus
+from fastmaml.numerics.elementary import all_finite, exp_nonpositive, logistic_loss, sigmoid_in_place
 from fastmaml.numerics.layout import padded_rows, padded_width
 from fastmaml.numerics.mt19937 import BLOCK, next_blocks, uniforms
 from fastmaml.numerics.normal import initial_normals
@@ -33,9 +33,8 @@ def sigmoid_all(z):
 
 
 @numba.njit
-def softplus_all(z, out):
-    for i in range(z.size):
-        out[i] = softplus(z[i])
+def loss_of(z, y, count):
+    return logistic_loss(z, y, count)
 
 
 @numba.njit
@@ -134,17 +133,31 @@ def sigmoid_in_place_of_five(z):
     sigmoid_in_place(z, 5)
 
 
-def test_softplus():
-    """The mathematics library's exp and log1p, below a unit each, and a sum: as above, at most 2 + 2 + 1."""
-    x = arguments_up_to_zero(np.float64)
+def test_the_loss_of_one_row():
+    """The exponential, below two units, one sum each before and behind log1p's one."""
+    x = arguments_up_to_zero(np.float64)[::20]
     z = np.concatenate([x, -x])
-    out = np.empty_like(z)
-    softplus_all(z, out)
-    assert np.max(errors(out, z, lambda a: mpmath.log1p(mpmath.exp(a)), np.float64)) <= 5
-    ends = np.array([-np.inf, -1e5, 0.0, 1e5, 1e308, np.inf])
-    out = np.empty_like(ends)
-    softplus_all(ends, out)
-    assert out.tolist() == [0.0, 0.0, np.log(2), 1e5, 1e308, np.inf]
+    out = np.array([loss_of(z[i : i + 1], np.zeros(1), 1) for i in range(z.size)])
+    assert np.max(errors(out, z, lambda a: mpmath.log1p(mpmath.exp(a)), np.float64)) <= 6
+    for value, label, expected in [(0.0, 0, np.log(2)), (1e5, 0, 1e5), (1e5, 1, 0), (-1e308, 1, 1e308)]:
+        actual = loss_of(np.array([value]), np.array([float(label)]), 1)
+        assert actual == pytest.approx(expected, rel=1e-15, abs=1e-300)
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("scale", [1e-3, 3, 100])
+@pytest.mark.parametrize("rows", [1, 2, 10, 511, 512, 513, 2000])
+def test_the_loss_of_many_rows(rows, scale, dtype):
+    """All terms are positive, so the relative error is at most that of a few roundings a row."""
+    rng = np.random.default_rng(rows)
+    z, y = (scale * rng.normal(size=rows + 3)).astype(dtype), rng.integers(0, 2, rows + 3).astype(dtype)
+    with mpmath.workdps(60):
+        terms = [
+            mpmath.log1p(mpmath.exp(mpmath.mpf(float(a)) * (1 - 2 * int(b))))
+            for a, b in zip(z, y, strict=True)
+        ]
+        expected = mpmath.fsum(terms[:rows])
+        assert abs(loss_of(z, y, rows) / expected - 1) <= (4 * rows + 8) * 2.0**-53
 
 
 @pytest.mark.parametrize("dtype", FLOATS)

@@ -517,12 +517,12 @@ def test_filter_warns_the_caller_and_returns_a_new_set():
 @pytest.mark.parametrize(
     ("min_rows", "error", "message"),
     [
-        (0, ValueError, "min_rows must be at least 1, got 0"),
-        (-2, ValueError, "min_rows must be at least 1, got -2"),
-        (2.0, TypeError, r"min_rows must be an integer, got 2\.0"),
-        (True, TypeError, "min_rows must be an integer, got True"),
-        ("2", TypeError, "min_rows must be an integer, got '2'"),
-        (None, TypeError, "min_rows must be an integer, got None"),
+        (0, ValueError, "min_rows is 0; give a whole number, at least 1"),
+        (-2, ValueError, "min_rows is -2; give a whole number, at least 1"),
+        (2.0, TypeError, r"min_rows is 2\.0 \(float\); give a whole number"),
+        (True, TypeError, r"min_rows is True \(bool\); give a whole number"),
+        ("2", TypeError, r"min_rows is '2' \(str\); give a whole number"),
+        (None, TypeError, r"min_rows is None \(NoneType\); give a whole number"),
     ],
 )
 def test_filter_rejects(min_rows, error, message):
@@ -593,10 +593,10 @@ def test_split_is_random_and_leaves_the_global_generator_alone():
         (np.True_, 0, TypeError, "test_size must be a fraction or a number of tasks, got"),
         ("0.3", 0, TypeError, r"test_size must be a fraction or a number of tasks, got '0\.3'"),
         (None, 0, TypeError, "test_size must be a fraction or a number of tasks, got None"),
-        (1, 0.5, TypeError, r"random_state must be an integer, got 0\.5"),
-        (1, "0", TypeError, "random_state must be an integer, got '0'"),
-        (1, True, TypeError, "random_state must be an integer, got True"),
-        (1, -1, ValueError, "random_state must be at least 0, got -1"),
+        (1, 0.5, TypeError, r"random_state is 0\.5 \(float\); give a whole number"),
+        (1, "0", TypeError, r"random_state is '0' \(str\); give a whole number"),
+        (1, True, TypeError, r"random_state is True \(bool\); give a whole number"),
+        (1, -1, ValueError, "random_state is -1; give a whole number, at least 0"),
     ],
 )
 def test_split_rejects(test_size, random_state, error, message):

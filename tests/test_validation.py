@@ -120,8 +120,8 @@ def test_numbers_of_numpy_s_types_are_numbers():
         (0.0, ValueError, r"theta has shape \(\); expected \(3, 1\)"),
         (np.array([[0.0], [np.nan], [0.0]]), ValueError, "theta holds nan at row 1"),
         ([0.0, 1.0, np.inf], ValueError, "theta holds inf at row 2"),
-        (["a", "b", "c"], TypeError, "theta cannot be read as an array of numbers"),
-        ([[0.0], [1.0, 2.0], [3.0]], TypeError, "theta cannot be read as an array of numbers"),
+        (["a", "b", "c"], TypeError, "theta must hold numbers, got dtype <U1; encode text"),
+        ([[0.0], [1.0, 2.0], [3.0]], ValueError, "theta is not one array; are its rows of different"),
     ],
     ids=["long", "lying", "a number", "NaN", "infinity", "text", "ragged"],
 )
@@ -201,9 +201,9 @@ BAD_ROWS = {
     "NaN": (np.where(X == 7, np.nan, X), ValueError, "X holds nan at row 2, column 1"),
     "infinity": (np.where(X == 3, np.inf, X), ValueError, "X holds inf at row 1, column 0"),
     "None": (np.where(X == 3, None, X), ValueError, "X holds nan at row 1, column 0"),
-    "text": (X.astype(str), TypeError, "X cannot be read as an array of numbers"),
-    "complex": (X + 0j, TypeError, "X cannot be read as an array of numbers"),
-    "ragged": ([[1.0], [1.0, 2.0]], TypeError, "X cannot be read as an array of numbers"),
+    "text": (X.astype(str), TypeError, "X must hold numbers, got dtype <U32; encode text or dates"),
+    "complex": (X + 0j, TypeError, "X must hold real numbers, got complex128; give two real columns"),
+    "ragged": ([[1.0], [1.0, 2.0]], ValueError, "X is not one array; are its rows of different"),
 }
 BAD_LABELS = {
     "short": (Y[:3], ValueError, "y has 3 labels but there are 4 rows"),
@@ -212,7 +212,7 @@ BAD_LABELS = {
     "label 2": (Y + 1, ValueError, "y holds 2 at row 1; labels must be 0 or 1"),
     "minus one": (2 * Y - 1, ValueError, "y holds -1 at row 0; labels must be 0 or 1"),
     "NaN": (Y * np.nan, ValueError, "y holds nan at row 0"),
-    "text": (Y.astype(str), TypeError, "y cannot be read as an array of numbers"),
+    "text": (Y.astype(str), TypeError, "y must hold numbers, got dtype <U21; encode text or dates"),
 }
 
 

@@ -19,7 +19,7 @@ from fastmaml.models.contract import (
     saved_size,
     score,
 )
-from fastmaml.numerics.elementary import sigmoid_in_place, softplus
+from fastmaml.numerics.elementary import logistic_loss, sigmoid_in_place
 from fastmaml.numerics.layout import padded_rows
 from fastmaml.numerics.products import rows_times_vectors, vectors_times_rows
 from fastmaml.runtime.compilation import kernel
@@ -92,11 +92,8 @@ def _loss_gradients(
     _logits(model, thetas, rows, stride, probabilities)
     if want_loss:
         for task in range(tasks):
-            loss = 0.0
-            for r in range(rows.count[task]):
-                z = float(probabilities[task * stride + r])
-                loss += softplus(z) - float(rows.y[task, r]) * z
-            losses_out[task] = loss / rows.count[task]
+            logits = probabilities[task * stride : (task + 1) * stride]
+            losses_out[task] = logistic_loss(logits, rows.y[task], rows.count[task]) / rows.count[task]
     sigmoid_in_place(probabilities, tasks * stride)
     for task in range(tasks):
         scale = thetas.dtype.type(1.0 / rows.count[task])
