@@ -25,6 +25,8 @@ def shaped(X: ArrayLike, y: ArrayLike, ndim: int) -> tuple[NDArray[Any], NDArray
         3: ("(num_tasks, rows, num_features)", "TaskSet.from_groups takes one table and a group a row"),
     }[ndim]
     features, targets = as_array("X", X), as_array("y", y)
+    if features.ndim == 0:
+        raise TypeError(f"X is a {type(X).__name__}; give an array or a data frame, {wanted}")
     if features.ndim != ndim:
         hint = "make one feature a column with X.reshape(-1, 1)" if features.ndim == 1 else other
         raise ValueError(f"X must be {ndim}-D, {wanted}, got {features.ndim}-D, {features.shape}; {hint}")
@@ -90,7 +92,8 @@ def as_numbers(name: str, array: NDArray[Any], axes: Axes, *, keep_single: bool 
         flat = [as_number(name, array.shape, axes, place, value) for place, value in enumerate(array.flat)]
         array = np.array(flat, dtype=np.float64).reshape(array.shape)
     if array.dtype.kind == "c":
-        raise TypeError(f"{name} must hold real numbers, got {array.dtype}; give two real columns")
+        remedy = "give two real columns" if "column" in axes else "give its real part"
+        raise TypeError(f"{name} must hold real numbers, got {array.dtype}; {remedy}")
     if array.dtype.kind not in "biuf":
         raise TypeError(f"{name} must hold numbers, got dtype {array.dtype}; encode text or dates")
     keep = keep_single and array.dtype.kind == "f" and array.dtype.itemsize == 4
@@ -137,10 +140,10 @@ def place_of(shape: tuple[int, ...], axes: Axes, position: int) -> str:
 
 
 def is_missing(value: Any) -> bool:
-    """None, or what differs from itself (NaN, NaT), or refuses to say so with a TypeError (pandas' NA)."""
+    """None, or what differs from itself (NaN, NaT), or refuses to say so (pandas' NA, Decimal's sNaN)."""
     try:
         return value is None or bool(operator.ne(value, value))
-    except TypeError:
+    except (TypeError, ArithmeticError):
         return True
     except ValueError:  # An array: not missing, and not a label or a number either.
         return False

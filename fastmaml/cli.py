@@ -6,9 +6,10 @@ Everything but typer loads when a command needs it: `--help` is quick, the defau
 
 from __future__ import annotations
 
+import contextlib
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
@@ -138,18 +139,24 @@ def train(
     given = dict(locals())  # every option by its name
     chosen = {name: given[name] for name in Settings._fields if given[name] is not None}
     run = {"n_jobs": jobs, "dtype": dtype.value, "verbose": False if quiet else "progress"}
+    settings = (NOTEBOOK if file is None else TABLE)._replace(**chosen)
+    _check(settings, dtype.value)
+    announced = contextlib.nullcontext() if quiet else _compiling_announced()
     if file is None:
         for name, default in TABLE_ONLY.items():
             if given[name] not in (default, []):
                 raise ValueError(f"{_flag(name)} needs a FILE (see fastmaml train --help)")
-        return _train_on_noise(NOTEBOOK._replace(**chosen), run)
+        with announced:
+            _train_on_noise(settings, run)
+        return
     if not 0 < test_size < 1:
         raise ValueError(f"--test-size must be between 0 and 1, both excluded, not {test_size}")
     evaluated = _parse_steps(steps)
     from fastmaml.tables import read_table
 
     table = read_table(file, group, target, exclude or [])
-    return _train_on_table(table, TABLE._replace(**chosen), test_size, evaluated, run)
+    with announced:
+        _train_on_table(table, settings, test_size, evaluated, run)
 
 
 @app.command()
@@ -203,12 +210,50 @@ def _complain(kind: str, problem: Any) -> None:
     typer.echo(f"{kind}: {' '.join(message.split()) or type(problem).__name__}{hint}", err=True)
 
 
+@contextlib.contextmanager
+def _compiling_announced() -> Iterator[None]:
+    """Say on stderr, once, why nothing seems to happen."""
+    from fastmaml.runtime.cache import before_compiling
+
+    def say(name: str) -> None:
+        if "region" in name.rpartition(".")[2]:
+            typer.echo("compiling, the first time of a run of this kind: up to half a minute", err=True)
+            before_compiling.clear()
+
+    before_compiling.append(say)
+    try:
+        yield
+    finally:
+        before_compiling.clear()
+
+
+def _check(settings: Settings, dtype: str) -> None:
+    """Refuse before any work what the model would refuse, by the options' names."""
+    import numpy as np
+
+    from fastmaml.validation import MOST_EPOCHS, MOST_STEPS, check_count, check_rate, check_seed
+
+    for name in ("tasks_per_batch", "shots", "queries"):
+        if getattr(settings, name) is not None:
+            check_count(_flag(name), getattr(settings, name))
+    check_count("--epochs", settings.epochs, maximum=MOST_EPOCHS)
+    check_count("--inner-steps", settings.inner_steps, maximum=MOST_STEPS)
+    for name in ("inner_rate", "outer_rate"):
+        rate = check_rate(_flag(name), getattr(settings, name))
+        if rate > np.finfo(dtype).max:
+            raise ValueError(f"{_flag(name)} is {rate:g}, too large for {dtype}; give a smaller one")
+    if settings.seed is not None:
+        check_seed(settings.seed, "--seed")
+
+
 def _parse_steps(text: str) -> tuple[int, ...]:
     """Read `--steps`: different numbers of steps, in rising order."""
     parts = text.replace(" ", "").split(",")
     if not all(part.isdecimal() for part in parts):
         raise ValueError(f"--steps must be numbers of steps with commas between, such as 0,1,5, not {text!r}")
-    return tuple(sorted({int(part) for part in parts}))
+    from fastmaml.validation import MOST_STEPS, check_count
+
+    return tuple(sorted({check_count("--steps", int(part), 0, MOST_STEPS) for part in parts}))
 
 
 def _trained(settings: Settings, run: dict[str, Any]) -> MAML:
@@ -256,6 +301,8 @@ def _train_on_table(
     groups = TaskSet.from_groups(row_numbers, table.target, table.groups)
     needed = settings.shots + 1
     large = int(np.count_nonzero(groups.rows >= needed))
+    if len(groups) < 2:
+        raise ValueError("all rows are of one group, so none could be kept unseen; choose another --group")
     if large < 2:
         raise ValueError(f"only {large} of {len(groups)} groups have {needed} rows, two must; lower --shots")
     parts = groups.filter(min_rows=needed).split(test_size, random_state=settings.seed)
@@ -289,8 +336,12 @@ def _report(model: MAML, train: TaskSet, test: TaskSet, steps: tuple[int, ...]) 
             loss = _with_interval("{:.3f}", result.loss[i], result.loss_interval[i])
             accuracy = _with_interval("{:.1%}", result.accuracy[i], result.accuracy_interval[i])
             typer.echo(f"{name:<17}  {count:>5}  {loss:<23}  {accuracy}")
-    share = np.mean(np.add.reduceat(test.y == (train.y.mean() > 0.5), test.offsets[:-1]) / test.rows)
-    typer.echo(f"{'majority class':<51}{share:.1%}")
+    # On the very rows that the others were tested on: an intercept alone decides.
+    model.theta = np.zeros_like(model.theta)
+    model.theta[-1] = 1 if train.y.mean() > 0.5 else -1
+    majority = model.evaluate(test, steps=(0,), random_state=model.seed_ or 0)
+    accuracy = _with_interval("{:.1%}", majority.accuracy[0], majority.accuracy_interval[0])
+    typer.echo(f"{'majority of the training rows':<51}{accuracy}")
 
 
 def _with_interval(form: str, value: float, interval: Sequence[float]) -> str:

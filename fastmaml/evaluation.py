@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fastmaml.adaptation import adapt_epoch
+from fastmaml.adaptation import NEVER, Adaptation, adapt_epoch
 from fastmaml.sources import TableSpec
 from fastmaml.tasks import TaskSet
-from fastmaml.validation import check_count
+from fastmaml.validation import MOST_STEPS, check_count
 
 CONFIDENCE = 0.95
 
@@ -59,7 +59,10 @@ def mean_interval(values: np.ndarray) -> np.ndarray:
     mean = values.mean(axis=0)
     if count < 2:
         return np.full((values.shape[1], 2), np.nan)
-    half = stdtrit(count - 1, 0.5 + CONFIDENCE / 2) * values.std(axis=0, ddof=1) / np.sqrt(count)
+    # Scaled, so that no square overflows.
+    scale = np.maximum(np.abs(values).max(axis=0), np.finfo(np.float64).tiny)
+    deviation = scale * (values / scale).std(axis=0, ddof=1)
+    half = stdtrit(count - 1, 0.5 + CONFIDENCE / 2) * deviation / np.sqrt(count)
     return np.stack([mean - half, mean + half], axis=1)
 
 
@@ -68,10 +71,11 @@ def check_rows(tasks: TaskSet, shots: int, name: str) -> None:
     small = np.flatnonzero(tasks.rows < shots + 1)
     if small.size:
         first = int(small[0])
+        drop = f"drop them with tasks.filter(min_rows={shots + 1}) or " if small.size < len(tasks) else ""
         raise ValueError(
             f"group {group_name(tasks, first)} has {tasks.rows[first]} rows, but {name}={shots} needs at "
             f"least {shots + 1} (one must remain to test on); {small.size} of {len(tasks)} groups are "
-            f"too small: drop them with tasks.filter(min_rows={shots + 1}) or lower {name}"
+            f"too small: {drop}lower {name}"
         )
 
 
@@ -88,7 +92,7 @@ def check_steps(steps: Sequence[int]) -> tuple[int, ...]:
         values = (steps,)  # type: ignore[assignment]
     if not values:
         raise ValueError("steps is empty; give numbers of inner steps such as (0, 1, 5)")
-    return tuple(sorted({check_count("steps", value, 0) for value in values}))
+    return tuple(sorted({check_count("steps", value, 0, MOST_STEPS) for value in values}))
 
 
 def evaluate(
@@ -123,6 +127,11 @@ def evaluate(
         Seed of the choice of rows.
     n_jobs : int or None
         Threads.
+
+    Raises
+    ------
+    FloatingPointError
+        If a task's parameters or loss turn infinite or NaN; names the task and the step.
     """
     check_rows(tasks, shots, "shots")
     source = table_spec(tasks, shots, queries, seed)
@@ -136,6 +145,7 @@ def evaluate(
         score_steps=steps,
         n_jobs=n_jobs,
     )
+    _check_finite(result, tasks, steps)
     return Evaluation(
         steps=np.array(steps, dtype=np.int64),
         loss=result.losses_out.mean(axis=0),
@@ -144,6 +154,25 @@ def evaluate(
         accuracy_interval=mean_interval(result.scores_out),
         num_tasks=len(tasks),
     )
+
+
+def _check_finite(result: Adaptation, tasks: TaskSet, steps: tuple[int, ...]) -> None:
+    """Raise if a task's parameters or loss are infinite: their mean would say nothing."""
+    diverged = np.flatnonzero(result.bad_step_out != NEVER)
+    if diverged.size:
+        first = int(diverged[0])
+        raise FloatingPointError(
+            f"the parameters of group {group_name(tasks, first)} turned infinite or NaN in step "
+            f"{result.bad_step_out[first]} of adapting, those of {diverged.size} of {len(tasks)} groups in "
+            "all; lower the inner rate or scale the features"
+        )
+    infinite = np.argwhere(~np.isfinite(result.losses_out))
+    if infinite.size:
+        task, column = infinite[0]
+        raise FloatingPointError(
+            f"the loss of group {group_name(tasks, task)} is infinite or NaN after {steps[column]} steps; "
+            "scale the features"
+        )
 
 
 def table_spec(tasks: TaskSet, shots: int, queries: int | None, seed: int) -> TableSpec:

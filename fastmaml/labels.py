@@ -16,6 +16,8 @@ def label_vector(name: str, values: Any) -> NDArray[Any]:
     array = np.asarray(unmasked(values))
     if array.ndim == 2 and array.shape[1] == 1:
         array = array[:, 0]
+    if array.ndim == 0:
+        raise TypeError(f"{name} is a {type(values).__name__}; give a list or an array, one label a row")
     if array.ndim != 1:
         raise ValueError(f"{name} must be 1-D, got shape {array.shape}; give a tuple a row to join columns")
     return array.astype(array.dtype.newbyteorder("="), copy=False)
@@ -38,7 +40,7 @@ def group_rows(
         missing, codes, unique = np.isnan(labels), labels, None
     else:
         codes, unique = label_codes(name, labels)
-        missing = np.array([is_missing(label) for label in unique])[codes]
+        missing = np.array([_is_incomplete(label) for label in unique])[codes]
     if missing.any():
         row = int(missing.argmax())
         raise ValueError(f"{name} has a missing label ({labels[row]}) at row {row}; fill it or drop the row")
@@ -49,6 +51,11 @@ def group_rows(
     starts = np.flatnonzero(np.concatenate(([True], codes[1:] != codes[:-1])))
     offsets = np.append(starts, len(codes)).astype(np.int64)
     return order, offsets, codes[starts] if unique is None else label_array(unique)
+
+
+def _is_incomplete(label: Any) -> bool:
+    """Tell whether a label, or a part of one that joins several columns, is missing."""
+    return any(map(is_missing, label)) if isinstance(label, tuple) else is_missing(label)
 
 
 def label_codes(name: str, labels: NDArray[Any]) -> tuple[NDArray[np.int64], list[Any]]:

@@ -13,7 +13,7 @@ import numpy as np
 
 from fastmaml.adaptation import NEVER, adapt_epoch
 from fastmaml.algorithms import MAMLSpec
-from fastmaml.arrays import ROW, ROW_COLUMN, as_array, check_finite, finite_floats
+from fastmaml.arrays import ROW_COLUMN, as_array, finite_floats
 from fastmaml.evaluation import Evaluation, check_rows, check_steps, evaluate, group_name, table_spec
 from fastmaml.models import LogisticSpec
 from fastmaml.numerics.layout import padded_width
@@ -25,6 +25,8 @@ from fastmaml.sources import GivenSpec, NoiseSpec, NotebookNoiseSpec
 from fastmaml.tasks import TaskSet
 from fastmaml.training import Losses, NotFiniteError, Training
 from fastmaml.validation import (
+    MOST_EPOCHS,
+    MOST_STEPS,
     check_binary,
     check_choice,
     check_count,
@@ -216,7 +218,8 @@ class MAML:
     theta_ : list of ndarray
         One adapted theta per task of the last epoch. Computed when asked for.
     loss_ : float
-        Loss of the last epoch: what a log line shows. Without ``tasks`` the last task's support loss before
+        Loss of the last epoch that it was computed for: that of the last log line, or, of a run that came to
+        its end, the last epoch. Without ``tasks`` the last task's support loss before
         its step; with ``tasks`` the mean query loss after adapting.
     history_ : list of (int, float)
         Epoch and loss of every log line of all calls of `train`.
@@ -282,12 +285,22 @@ class MAML:
         self._last: _LastEpoch | None = None
         self._checked_tasks: TaskSet | None = None
         self._paces: dict[Any, list[Pace]] = {}
+        self._under_way = False
         # Everything is checked before the first number is drawn from the global generator.
         self.theta: Any = np.zeros((self._check_num_parameters(), 1))
         self._check()
         if tasks is None and sample_points is None and random_state is None:
             borrow_global_state()  # Raises if it is not the notebook's generator.
         self.theta = self._initial_theta()
+
+    def __repr__(self) -> str:
+        given = "tasks" if self.tasks is not None else "sample_points" if self.sample_points else "notebook"
+        shown = {
+            name: getattr(self, name)
+            for name in ("num_tasks", "num_samples", "alpha", "beta", "num_features", "inner_steps", "order")
+        }
+        settings = ", ".join(f"{name}={value}" for name, value in shown.items())
+        return f"<MAML {settings}; from {given}, {self.epoch_} epochs trained>"
 
     def train(self) -> None:
         """Run ``epochs`` epochs from the current theta.
@@ -303,14 +316,25 @@ class MAML:
         FloatingPointError
             If the parameters turn infinite or NaN: names the epoch and, where it can be told, task and
             step. The last good theta is kept.
+        RuntimeError
+            If this model is being trained already, by another thread.
         """
+        if self._under_way:
+            raise RuntimeError(
+                "this model is being trained already, by another thread or by the call that calls this; wait "
+                "for it, or give each thread a model of its own"
+            )
         settings = self._check()
         if self.tasks is None and self.sample_points is None and self.random_state is None:
             borrow_global_state()  # Raises if it is not the notebook's generator.
-        if self.sample_points is not None:
-            self._run(settings, SampledTasks(self.sample_points, *self._sample_sizes(settings)))
-        else:
-            self._run(settings, None)
+        self._under_way = True
+        try:
+            if self.sample_points is not None:
+                self._run(settings, SampledTasks(self.sample_points, *self._sample_sizes(settings)))
+            else:
+                self._run(settings, None)
+        finally:
+            self._under_way = False
 
     def sigmoid(self, a: Any) -> Any:
         """Return ``1 / (1 + exp(-a))``, elementwise, without overflow or warning.
@@ -390,7 +414,9 @@ class MAML:
             If the steps make the parameters infinite or NaN.
         """
         settings = self._check()
-        steps = settings.algorithm.inner_steps if steps is None else check_count("steps", steps, 0)
+        steps = (
+            settings.algorithm.inner_steps if steps is None else check_count("steps", steps, 0, MOST_STEPS)
+        )
         X = check_matrix("X", X, settings.model.num_features)
         y = check_labels("y", y, X.shape[0])
         if X.shape[0] == 0:
@@ -489,11 +515,13 @@ class MAML:
         parameters = self._check_num_parameters()
         num_tasks = check_count("num_tasks", self.num_tasks)
         shots = check_count("num_samples", self.num_samples)
-        epochs = check_count("epochs", self.epochs)
+        epochs = check_count("epochs", self.epochs, maximum=MOST_EPOCHS)
         alpha, beta = check_rate("alpha", self.alpha), check_rate("beta", self.beta)
-        steps, order = check_count("inner_steps", self.inner_steps), check_choice("order", self.order, (1, 2))
+        steps = check_count("inner_steps", self.inner_steps, maximum=MOST_STEPS)
+        order = check_choice("order", self.order, (1, 2))
         dtype, n_jobs = check_dtype(self.dtype), check_n_jobs(self.n_jobs)
-        log_every = check_count("log_every", self.log_every)
+        check_count("epoch_", self.epoch_, 0, MOST_EPOCHS)
+        log_every = check_count("log_every", self.log_every, maximum=MOST_EPOCHS)
         check_choice("verbose", self.verbose, (True, False, "progress"))
         queries = None if self.query_samples is None else check_count("query_samples", self.query_samples)
         if self.random_state is not None:
@@ -560,7 +588,11 @@ class MAML:
         padded = np.zeros(width, dtype=dtype)
         with np.errstate(over="ignore"):
             padded[:parameters] = theta.reshape(-1)
-        check_finite(f"theta in {dtype.name}", padded, ROW)
+        if not np.isfinite(padded).all():
+            raise ValueError(
+                f"theta holds {theta.reshape(-1)[~np.isfinite(padded[:parameters])][0]:g}, too large for "
+                f"{dtype.name}; give smaller parameters or dtype='float64'"
+            )
         return padded
 
     def _initial_theta(self) -> np.ndarray:
@@ -626,7 +658,9 @@ class MAML:
         except NotFiniteError as error:
             raise FloatingPointError(self._explain(error, training, settings, source)) from None
         finally:
-            self._keep(training, settings, source if sampled is None else sampled.finished, exact)
+            if sampled is not None:
+                source = sampled.of_epoch(training.epochs_done - 1)
+            self._keep(training, settings, source, exact)
 
     def _slices(
         self, training: Training, settings: _Settings, sampled: SampledTasks | None
@@ -635,10 +669,8 @@ class MAML:
             yield from training.run(self.epoch_, settings.epochs, settings.log_every)
             return
         for epoch in range(settings.epochs):
-            sampled.draw()
+            sampled.draw(self.epoch_ + epoch)
             for losses in training.run(self.epoch_ + epoch, 1, 1):
-                if training.epochs_done == self.epoch_ + epoch + 1:
-                    sampled.keep()
                 seen = epoch % settings.log_every == 0 or epoch == settings.epochs - 1
                 yield losses if seen else None
 
@@ -678,6 +710,7 @@ class MAML:
             tasks_per_batch=settings.num_tasks,
             theta=training.work.theta,
             steps=steps,
+            score_steps=(steps,),
             epoch=error.epoch,
             first_epoch=training.slice_epoch,
             source_state=training.slice_state,
@@ -685,10 +718,15 @@ class MAML:
         # The source stands after the epoch that failed, wherever the run ahead had taken it.
         training.work.source_state[:] = result.source_state
         bad = np.flatnonzero(result.bad_step_out != NEVER)
-        if bad.size:
-            place = f"task {bad[0]}, inner step {result.bad_step_out[bad[0]]} (alpha={self.alpha})"
+        # An infinite loss has a finite gradient; NaN comes of logits that are infinity minus infinity.
+        undefined = np.flatnonzero(np.isnan(result.losses_out[:, 0]))
+        if bad.size or undefined.size:
+            task = int(bad[0] if bad.size else undefined[0])
+            place = f"task {task}, inner step {result.bad_step_out[task]} (alpha={self.alpha})"
+            if not bad.size:
+                place = f"task {task}, the query loss after {steps} inner steps (alpha={self.alpha})"
             if self.tasks is not None:
-                place = f"group {group_name(self.tasks, int(result.words[bad[0]]))}, {place}"
+                place = f"group {group_name(self.tasks, int(result.words[task]))}, {place}"
             advice = "lower alpha or scale the features"
         else:
             place, advice = f"the outer step (beta={self.beta})", "lower beta or scale the features"

@@ -26,7 +26,7 @@ def draw_points(sampler: Sampler, k: int, num_features: int) -> tuple[np.ndarray
         X, y = points
     except (TypeError, ValueError):
         raise TypeError(
-            f"sample_points({k}) returned {type(points).__name__}; it must return two arrays, "
+            f"sample_points({k}) returned {_described(points)}; it must return two arrays, "
             f"rows (k, {num_features}) and labels (k, 1)"
         ) from None
     rows = check_matrix(f"the rows of sample_points({k})", X, num_features)
@@ -35,8 +35,17 @@ def draw_points(sampler: Sampler, k: int, num_features: int) -> tuple[np.ndarray
     return rows, check_labels(f"the labels of sample_points({k})", y, k)
 
 
+def _described(value: Any) -> str:
+    """Say what came, and of how many parts."""
+    count = f" of {len(value)}" if isinstance(value, (tuple, list)) else ""
+    return f"a {type(value).__name__}{count}"
+
+
+NONE = -1
+
+
 class SampledTasks:
-    """The tasks of one epoch, drawn anew by `draw` before each, and those of the last finished epoch.
+    """The tasks of one epoch, in ``spec``, drawn anew by `draw` before each, and those of the epoch before.
 
     Parameters
     ----------
@@ -57,16 +66,22 @@ class SampledTasks:
                 y_query=np.zeros((num_tasks, queries)),
             )
 
-        self.spec, self.finished = empty(), empty()
+        self.spec, self._before = empty(), empty()
+        # Which epochs' tasks they hold: a number is written when all of the tasks are there, so that of the
+        # two the last finished epoch is one, whenever somebody interrupts.
+        self._epoch, self._epoch_before = NONE, NONE
 
-    def draw(self) -> None:
+    def draw(self, epoch: int) -> None:
         """Draw every task's support rows, in order, then every task's query rows, as the notebook does."""
+        for kept, drawn in zip(self._before, self.spec, strict=True):
+            kept[:] = drawn
+        self._epoch_before, self._epoch = self._epoch, NONE
         spec = self.spec
         for X, y in ((spec.X_support, spec.y_support), (spec.X_query, spec.y_query)):
             for task in range(X.shape[0]):
                 X[task], y[task] = draw_points(self._sampler, X.shape[1], X.shape[2])
+        self._epoch = epoch
 
-    def keep(self) -> None:
-        """Take note that the epoch of these tasks is finished: they are what `finished` holds from now on."""
-        for kept, drawn in zip(self.finished, self.spec, strict=True):
-            kept[:] = drawn
+    def of_epoch(self, epoch: int) -> GivenSpec:
+        """Return the tasks of the last finished epoch."""
+        return self.spec if self._epoch == epoch else self._before

@@ -92,6 +92,9 @@ def read_table(path: Path, group: str | None, target: str | None, exclude: Colle
             raise ValueError(f"--{role} {name!r} is no column of {path}; its columns are {_listed(names)}")
     if group == target:
         raise ValueError(f"--group and --target are both {group!r}; they must be two columns")
+    for role, name in (("group", group), ("target", target)):
+        if name in exclude:
+            raise ValueError(f"--exclude {name!r} is the --{role} column, which is no feature anyway")
     if data.num_rows == 0:
         raise ValueError(f"{path} has a header but no rows")
 
@@ -145,7 +148,15 @@ def encode(table: Table, fit_rows: NDArray[np.int64]) -> tuple[NDArray[np.float6
 
     parts, names = [], list(table.number_names)
     if table.number_names:
-        parts.append(StandardScaler().fit(table.numbers[fit_rows]).transform(table.numbers))
+        with np.errstate(over="ignore", invalid="ignore"):
+            scaled = StandardScaler().fit(table.numbers[fit_rows]).transform(table.numbers)
+        for name, column, given in zip(table.number_names, scaled.T, table.numbers.T, strict=True):
+            if not np.isfinite(column).all():
+                largest = np.abs(given).max()
+                raise ValueError(
+                    f"column {name!r} goes up to {largest:g}, too large to scale; {_leave_out(name)}"
+                )
+        parts.append(scaled)
     if table.category_names:
         encoder = OneHotEncoder(handle_unknown="ignore", sparse_output=False, dtype=np.float64)
         parts.append(encoder.fit(table.categories[fit_rows]).transform(table.categories))
@@ -186,6 +197,8 @@ def _load(path: Path) -> Any:
             convert_options=pyarrow.csv.ConvertOptions(strings_can_be_null=True),
         )
     except (pyarrow.ArrowException, OSError) as error:
+        if "Empty CSV" in str(error):
+            raise ValueError(f"{path} has no rows") from None
         raise ValueError(f"{path} cannot be read as {kind}: {error}") from error
 
 
@@ -193,6 +206,10 @@ def _separator(path: Path, pyarrow: Any) -> str:
     """Return the separator in a CSV file's header: a comma, or else a semicolon or tab where there is one."""
     with pyarrow.input_stream(path) as stream:
         header = bytes(stream.read(65536)).split(b"\n", 1)[0]
+    if b"\0" in header:
+        raise ValueError(
+            f"{path} is not text in UTF-8 (a UTF-16 file, or none of text at all); save it as UTF-8"
+        )
     return next((mark for mark in ",;\t" if mark.encode() in header), ",")
 
 
@@ -248,11 +265,20 @@ def _categories(column: Any, name: str) -> tuple[NDArray[np.int64], NDArray[Any]
     """Return a categorical feature: codes, shape (rows,), and the values they stand for."""
     codes, values = _codes(column, name, f"fill it in, drop such rows, or {_leave_out(name)}")
     if len(values) > MANY_CATEGORIES or len(values) > max(FEW_CATEGORIES, len(codes) / 2):
+        no_number = next((value for value in values if not _is_number(value)), values[-1])
         raise ValueError(
             f"text column {name!r} has {len(values):,} different values in {len(codes):,} rows, too many; "
-            f"{_leave_out(name)} (or if it should be numeric, mend what is no number, like {values[-1]!r})"
+            f"{_leave_out(name)} (or if it should be numeric, mend what is no number, like {no_number!r})"
         )
     return codes, values
+
+
+def _is_number(text: Any) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _codes(column: Any, name: str, remedy: str = "fill it in or drop such rows") -> tuple[Any, NDArray[Any]]:

@@ -188,7 +188,7 @@ class TaskSet:
                 f"test_size={test_size!r} asks for {num_test} test tasks, but there are {len(self)} tasks "
                 "and both sides need at least one"
             )
-        seed = None if random_state is None else check_count("random_state", random_state, 0)
+        seed = None if random_state is None else check_count("random_state", random_state, 0, maximum=2**128)
         shuffled = np.random.default_rng(seed).permutation(len(self))
         return self.subset(np.sort(shuffled[num_test:])), self.subset(np.sort(shuffled[:num_test]))
 
@@ -294,6 +294,8 @@ class TaskSet:
 
     def __getitem__(self, index: int) -> tuple[NDArray[Any], NDArray[np.float64]]:
         try:
+            if isinstance(index, bool):
+                raise TypeError
             position = operator.index(index)
         except TypeError:
             kind = type(index).__name__

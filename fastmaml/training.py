@@ -48,6 +48,9 @@ WORTH_THREADS = 2e7
 # notebook's run, in us an epoch by epochs a block: 1: 20, 4: 17, 8: 10, 16: 8.8, 32: 9.3, 64: 12.
 WORTH_SHARING = 2e5
 BLOCK_WORK = 4e5
+# What a multiply-add is taken to last before anything was measured: rather too long, so that Ctrl-C is heard
+# in the first epoch too.
+SECONDS_A_MULTIPLY_ADD = 1e-9
 
 
 class Losses(NamedTuple):
@@ -141,7 +144,9 @@ class Training:
         self.slice_epoch, self.slice_state = 0, self.work.source_state.copy()
         self.replay_epoch, self.replay_state = self.slice_epoch, self.slice_state
         works = [self.work] if workers == 1 else [self.work, self.work._replace(num_workers=1, ahead=0)]
-        self.paces = [Pace() for _ in works] if paces is None or len(paces) != len(works) else paces
+        if paces is None or len(paces) != len(works):
+            paces = [Pace(last_seconds=cost * SECONDS_A_MULTIPLY_ADD) for _ in works]
+        self.paces = paces
         self._ways = [
             Way(work, bind(region_entry, work), pace) for work, pace in zip(works, self.paces, strict=True)
         ]

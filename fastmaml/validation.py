@@ -15,26 +15,35 @@ from fastmaml.arrays import ROW, ROW_COLUMN, as_array, finite_floats
 
 DTYPES = ("float32", "float64")
 SEED_LIMIT = 2**64
+# The most of anything that is counted, of epochs, and of inner steps, all of which are kept in memory.
+MOST, MOST_EPOCHS, MOST_STEPS = 2**31 - 1, 2**56 - 1, 10**6
 
 
-def check_count(name: str, value: Any, minimum: int = 1) -> int:
-    """Return a whole number of at least ``minimum``."""
+def check_count(name: str, value: Any, minimum: int = 1, maximum: int = MOST) -> int:
+    """Return a whole number from ``minimum`` to ``maximum``."""
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, Integral):
         raise TypeError(
             f"{name} is {value!r} ({type(value).__name__}); give a whole number, at least {minimum}"
         )
-    if value < minimum:
-        raise ValueError(f"{name} is {value}; give a whole number, at least {minimum}")
-    return int(value)
+    count = int(value)
+    if count < minimum:
+        raise ValueError(f"{name} is {count}; give a whole number, at least {minimum}")
+    if count > maximum:
+        raise ValueError(f"{name} is {count}; give a whole number, at most {maximum:,}")
+    return count
 
 
 def check_rate(name: str, value: Any) -> float:
     """Return a finite rate that is not negative."""
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, Real):
         raise TypeError(f"{name} is {value!r} ({type(value).__name__}); give a number, 0 or larger")
-    if not math.isfinite(value) or value < 0:
-        raise ValueError(f"{name} is {value}; give a finite number, 0 or larger")
-    return float(value)
+    try:
+        rate = float(value)
+    except OverflowError:
+        rate = math.inf
+    if not math.isfinite(rate) or rate < 0:
+        raise ValueError(f"{name} is {rate}; give a finite number, 0 or larger")
+    return rate
 
 
 def check_flag(name: str, value: Any) -> bool:
@@ -46,6 +55,7 @@ def check_flag(name: str, value: Any) -> bool:
 
 def check_choice(name: str, value: Any, choices: tuple[Any, ...]) -> Any:
     """Return one of a few allowed values."""
+    value = value.item() if isinstance(value, np.generic) else value
     if not any(type(value) is type(choice) and value == choice for choice in choices):
         raise ValueError(f"{name} is {value!r}; give one of {', '.join(map(repr, choices))}")
     return value
@@ -54,7 +64,7 @@ def check_choice(name: str, value: Any, choices: tuple[Any, ...]) -> Any:
 def check_dtype(value: Any) -> np.dtype[Any]:
     """Return float32 or float64."""
     try:
-        dtype = np.dtype(value)
+        dtype = None if value is None else np.dtype(value)
     except TypeError:
         dtype = None
     if dtype is None or dtype.name not in DTYPES or not dtype.isnative:
@@ -62,13 +72,13 @@ def check_dtype(value: Any) -> np.dtype[Any]:
     return dtype
 
 
-def check_seed(value: Any) -> int:
+def check_seed(value: Any, name: str = "random_state") -> int:
     """Return a seed of 64 bits."""
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, Integral):
-        raise TypeError(f"random_state is {value!r} ({type(value).__name__}); give a whole number or None")
+        raise TypeError(f"{name} is {value!r} ({type(value).__name__}); give a whole number or None")
     seed = int(value)
     if not 0 <= seed < SEED_LIMIT:
-        raise ValueError(f"random_state is {seed}; give a whole number from 0 to 2**64 - 1")
+        raise ValueError(f"{name} is {seed}; give a whole number from 0 to 2**64 - 1")
     return seed
 
 

@@ -25,7 +25,7 @@ class Pace:
     Attributes
     ----------
     last_seconds : float
-        Seconds an epoch, as last measured.
+        Seconds an epoch, as last measured; before that, as estimated.
     epoch_seconds : float
         The same, rising to at most twice its value at a time: one disturbed slice does not decide.
     slices : int

@@ -21,7 +21,7 @@ def engine(workers=1, ahead=0, slice_seconds=0.05, threads=False):
     ahead : int
         Epochs in a block drawn ahead; 0 where workers share the chunks of one epoch.
     slice_seconds : float
-        How long Python is away at a time. With ``ahead=0`` and next to nothing, every epoch but the first is
+        How long Python is away at a time. With ``ahead=0`` and next to nothing, every epoch is
         run in parts of as many chunks as there are workers.
     threads : bool
         Whether workers are threads, as many as there are; otherwise one thread plays them all.

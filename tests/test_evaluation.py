@@ -10,6 +10,7 @@ from scipy import stats
 from sizes import size
 
 from fastmaml import MAML, TaskSet, adaptation
+from fastmaml.evaluation import mean_interval
 
 SIZES = [6, 9, 5, 7, 12, 5]
 
@@ -259,3 +260,33 @@ def test_float32_adapts_like_float64():
     # at most 1, as is theta's own, of at most 2; no more than 10 a step.
     error = np.abs(adapted.theta.ravel() - naive.inner_loop(theta, X, y, 0.4, 3))
     assert np.max(error) <= 3 * 10 * 2 * 2.0**-24
+
+
+# --- numbers that run away ---
+
+
+@pytest.mark.filterwarnings(
+    "ignore:overflow", "ignore:invalid value"
+)  # NumPy's numbers, without the compiler
+def test_an_evaluation_that_diverges_names_group_and_step():
+    tasks = tasks_of(SIZES)
+    large = TaskSet(1e160 * tasks.X, tasks.y, tasks.offsets)
+    model = make(alpha=1e160)
+    theta = model.theta.copy()
+    with pytest.raises(FloatingPointError, match=r"group \d.* in step \d of adapting, .* of 6 groups.*lower"):
+        model.evaluate(large, shots=3, steps=(0, 1))
+    assert np.array_equal(model.theta, theta)
+    with pytest.raises(FloatingPointError, match="the loss of group 0 is infinite or NaN after 0 steps"):
+        make(num_features=2).evaluate(
+            TaskSet(np.full((4, 2), 1.7e308), [0, 1, 0, 1], [0, 4]), shots=1, steps=(0,)
+        )
+
+
+def test_intervals_of_large_numbers():
+    values = np.array([[1e200, 0.0], [3e200, 0.0], [2e200, 0.0]])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        low, high = mean_interval(values)[0]
+        assert np.array_equal(mean_interval(values)[1], [0, 0])
+    half = stats.t.ppf(0.975, 2) * 1e200 / np.sqrt(3)
+    assert (low, high) == pytest.approx((2e200 - half, 2e200 + half), rel=1e-12)

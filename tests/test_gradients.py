@@ -88,7 +88,7 @@ def compiled_derivatives(model, thetas, rows, want_loss, saved, vectors, gradien
 
 def derivatives(spec, thetas, rows, vectors, want_loss=True):
     """Return gradients, Hessian products and losses, from memory that was full of something else."""
-    saved = np.full(len(thetas) * saved_size(spec, max(rows.count)) + 3, 5.0)
+    saved = np.full(len(thetas) * saved_size(spec, max(rows.count)) + 3, 5, dtype=thetas.dtype)
     gradients, products = np.full_like(thetas, 5.0), np.full_like(thetas, 5.0)
     losses = np.full(len(thetas), 7.0)
     compiled_derivatives(spec, thetas, rows, want_loss, saved, vectors, gradients, products, losses)
@@ -177,6 +177,21 @@ def test_saturated_rows_are_finite(sign):
     assert losses[0] == 5e3
     assert gradients[0, 0] == pytest.approx(sign / 2, rel=1e-15)
     assert abs(products[0, 0]) < 1e-300 or products[0, 0] == 0
+
+
+@pytest.mark.parametrize("label", [0, 1])
+@pytest.mark.parametrize(("dtype", "z"), [(np.float64, 36.0), (np.float64, 300.0), (np.float32, 17.0)])
+def test_nothing_cancels_where_a_row_is_surely_right(label, dtype, z):
+    """Gradient and Hessian are next to nothing there, but to their last places what they are."""
+    spec = LogisticSpec(1, 0)
+    thetas, rows = rows_for(spec, 1, [1], np.random.default_rng(0))
+    thetas, vectors = thetas.astype(dtype), np.zeros_like(thetas, dtype=dtype)
+    thetas[0, 0], vectors[0, 0], rows.X[:] = z if label else -z, 1, 1
+    rows = rows._replace(X=rows.X.astype(dtype), y=np.full_like(rows.y, label, dtype=dtype))
+    gradients, products, losses = derivatives(spec, thetas, rows, vectors)
+    assert gradients[0, 0] == pytest.approx((1 - 2 * label) * np.exp(-z), rel=1e-6 if z == 17 else 1e-14)
+    assert products[0, 0] == pytest.approx(np.exp(-z), rel=1e-6 if z == 17 else 1e-14)
+    assert losses[0] == pytest.approx(np.log1p(np.exp(-z)), rel=1e-14)
 
 
 # --- the whole meta-gradient, through a run of the engine ---

@@ -5,6 +5,7 @@ them, so that going on is as if nothing had happened.
 """
 
 import contextlib
+import signal
 
 import addressed
 import naive
@@ -14,6 +15,8 @@ from engine import engine
 from sizes import COMPILED, size
 
 from fastmaml import MAML, TaskSet, notebook, training
+from fastmaml.runtime.interruption import interrupts_heard
+from fastmaml.sampling import SampledTasks
 
 # Compiled code overflows in silence, NumPy's numbers do not.
 pytestmark = [] if COMPILED else pytest.mark.filterwarnings("ignore::RuntimeWarning")
@@ -302,6 +305,17 @@ def test_the_message_names_the_outer_step():
         model.train()
 
 
+def test_the_message_names_a_task_whose_query_gradient_is_undefined():
+    """Finite adapted parameters, but a logit that is infinity minus infinity: not the outer step's fault."""
+    rows = iter([np.zeros((1, 2))] * 2 + [np.array([[1e300, -1e300]])] * 2)
+    arguments = {"num_samples": 1, "query_samples": 1, "num_features": 2, "verbose": False, "epochs": 1}
+    model = MAML(num_tasks=2, beta=0.0, sample_points=lambda k: (next(rows), np.zeros(k)), **arguments)
+    model.theta = np.full((2, 1), 1e300)
+    message = r"task 0, the query loss after 1 inner steps \(alpha=0\.0001\).*lower alpha"
+    with pytest.raises(FloatingPointError, match=message):
+        model.train()
+
+
 def test_adapted_parameters_that_turn_infinite_are_noticed():
     """Infinite adapted parameters can still have a finite query gradient."""
     X, y = np.full((1, 3, 1), 1e10), np.zeros((1, 3))
@@ -333,3 +347,69 @@ def test_adapting_that_diverges_names_the_step(shots):
     with pytest.raises(FloatingPointError, match=r"step 0 of adapting with alpha=1e\+308"):
         model.adapt(X, y, steps=3)
     assert np.array_equal(model.theta, theta)
+
+
+@pytest.mark.compiled
+def test_one_model_is_trained_by_one_thread_at_a_time():
+    model = MAML(num_tasks=2, num_features=3, epochs=10, random_state=0, verbose=False)
+    errors = []
+
+    def sampler(k):
+        if not errors:
+            try:
+                model.train()
+            except RuntimeError as error:
+                errors.append(str(error))
+        return naive.sample_points(k, 3)
+
+    model.sample_points = sampler
+    model.train()
+    assert model.epoch_ == 10
+    assert "being trained already" in errors[0]
+    model.train()
+    assert model.epoch_ == 20
+
+
+def test_the_tasks_of_an_interrupted_sampler_are_those_of_the_last_finished_epoch():
+    """Wherever in drawing the next epoch's tasks Ctrl-C comes."""
+    drawn = iter(range(1000))
+    tasks = SampledTasks(lambda k: (np.full((k, 1), next(drawn)), np.zeros(k)), 2, 1, 1, 1)
+    tasks.draw(7)
+    finished = tasks.of_epoch(7).X_support.tolist()
+    tasks.draw(8)
+    assert tasks.of_epoch(8) is tasks.spec
+    assert tasks.of_epoch(7).X_support.tolist() == finished
+    drawn = iter([100])
+    with pytest.raises((StopIteration, RuntimeError)):
+        tasks.draw(9)
+    assert tasks.of_epoch(8).X_support.tolist() == [[[4.0]], [[5.0]]]
+
+
+def test_no_interrupt_is_lost_where_nothing_can_be_raised():
+    """LLVM's calls into Python and destructors swallow exceptions; elsewhere Ctrl-C is heard at once."""
+
+    class Swallows:
+        def __del__(self):
+            signal.raise_signal(signal.SIGINT)
+
+    reached = []
+
+    def swallowing():
+        with interrupts_heard():
+            Swallows()
+            reached.append(1)
+
+    def raising():
+        with interrupts_heard():
+            signal.raise_signal(signal.SIGINT)
+            reached.append(2)
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        for function in (swallowing, raising):
+            with pytest.raises(KeyboardInterrupt):
+                function()
+            assert reached == [1]
+            assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, before)

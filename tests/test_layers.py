@@ -49,7 +49,7 @@ RUNTIME = [
     ("launch",),
     ("entry", "dispatch", "intrinsics"),
     ("compilation", "emission"),
-    ("cache", "threads"),
+    ("cache", "threads", "interruption"),
 ]
 # The cache asks the registry, at run time, which modules a spec's code comes from.
 RUNTIME_UPWARD = {("cache", "dispatch")}

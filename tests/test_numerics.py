@@ -10,7 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sizes import COMPILED, size
 
-from fastmaml.numerics.elementary import all_finite, exp_nonpositive, logistic_loss, sigmoid_in_place
+from fastmaml.numerics.elementary import (
+    all_finite,
+    exp_nonpositive,
+    logistic_loss,
+    sigmoid_both_ways,
+    sigmoid_in_place,
+)
 from fastmaml.numerics.layout import padded_rows, padded_width
 from fastmaml.numerics.mt19937 import BLOCK, next_blocks, uniforms
 from fastmaml.numerics.normal import initial_normals
@@ -30,6 +36,11 @@ def exp_all(x, out):
 @numba.njit
 def sigmoid_all(z):
     sigmoid_in_place(z, z.size)
+
+
+@numba.njit
+def sigmoid_pair(z, complement):
+    sigmoid_both_ways(z, complement, z.size)
 
 
 @numba.njit
@@ -93,9 +104,8 @@ def test_exponential_at_its_ends(dtype):
     exp_all(x, out)
     assert out[0] == out[1] == 1
     assert np.isnan(out[2])
-    # Below the limit the value at the limit, which is normal and next to nothing.
-    assert np.all(out[4:] == out[3])
     assert np.finfo(dtype).tiny <= out[3] < 1e-37
+    assert np.all(out[4:] == 0)
 
 
 @pytest.mark.parametrize("dtype", FLOATS)
@@ -110,6 +120,11 @@ def test_sigmoid(dtype):
         out = z.copy()
         sigmoid_all(out)
         assert np.max(errors(out, z, lambda a: 1 / (1 + mpmath.exp(-a)), dtype)) <= 6
+        # Of the two, one is rounded once more.
+        p, q = z.copy(), np.empty_like(z)
+        sigmoid_pair(p, q)
+        assert np.max(errors(p, z, lambda a: 1 / (1 + mpmath.exp(-a)), dtype)) <= 8
+        assert np.max(errors(q, z, lambda a: 1 / (1 + mpmath.exp(a)), dtype)) <= 8
 
 
 @pytest.mark.parametrize("dtype", FLOATS)
@@ -139,7 +154,8 @@ def test_the_loss_of_one_row():
     z = np.concatenate([x, -x])
     out = np.array([loss_of(z[i : i + 1], np.zeros(1), 1) for i in range(z.size)])
     assert np.max(errors(out, z, lambda a: mpmath.log1p(mpmath.exp(a)), np.float64)) <= 6
-    for value, label, expected in [(0.0, 0, np.log(2)), (1e5, 0, 1e5), (1e5, 1, 0), (-1e308, 1, 1e308)]:
+    cases = [(0.0, 0, np.log(2)), (1e5, 0, 1e5), (1e5, 1, 0), (-1e308, 1, 1e308), (np.inf, 1, 0)]
+    for value, label, expected in cases:
         actual = loss_of(np.array([value]), np.array([float(label)]), 1)
         assert actual == pytest.approx(expected, rel=1e-15, abs=1e-300)
 

@@ -617,7 +617,7 @@ class Sparse:
     [
         ([1.0, 2.0], [0, 1], [0, 1], ValueError, r"X must be 2-D, .*got 1-D, \(2,\); .*X.reshape\(-1, 1\)"),
         (np.ones((2, 2, 2)), [0, 1], [0, 1], ValueError, r"got 3-D, \(2, 2, 2\); TaskSet.from_arrays takes"),
-        (None, [0, 1], [0, 1], ValueError, r"X must be 2-D, .*got 0-D"),
+        (None, [0, 1], [0, 1], TypeError, r"X is a NoneType; give an array or a data frame"),
         (
             [[1.0], [1.0, 2.0]],
             [0, 1],
@@ -634,7 +634,15 @@ class Sparse:
         (X5, Y5, G5[:3], ValueError, "^groups has 3 rows but X has 5; give one group label per row of X$"),
         (X5, Y5, [], ValueError, "groups has 0 rows but X has 5"),
         (X5, Y5, np.ones((5, 2)), ValueError, r"groups must be 1-D, got shape \(5, 2\); give a tuple a row"),
-        (X5, Y5, 1, ValueError, r"groups must be 1-D, got shape \(\)"),
+        (X5, Y5, 1, TypeError, r"groups is a int; give a list or an array, one label a row"),
+        (X5, Y5, [(1, 1), (1, None), (1, 2), (2, 2), (2, 1)], ValueError, "groups has a missing label"),
+        (
+            X5,
+            Y5,
+            [(1, 1.0), (1, np.nan), (1, 2.0), (2, 2.0), (2, 1.0)],
+            ValueError,
+            "a missing label .* at row 1",
+        ),
         (X5, Y5, [[1], [2], [1], [2], [1]], TypeError, "groups must hold hashable labels.*unhashable type"),
         (Sparse(), Y5, G5, TypeError, r"X must be dense, got a Sparse; give X.toarray\(\)"),
         (

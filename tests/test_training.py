@@ -368,10 +368,10 @@ def test_long_epochs_are_cut():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(notebook, "_reporter", lambda *_: Watch())
         trained(3, {"workers": 1, "ahead": 0, "slice_seconds": 1e-9}, num_tasks=16)
-        assert seen == [1, *[1] * 3, 2, *[2] * 3, 3]
+        assert seen == [*[0] * 3, 1, *[1] * 3, 2, *[2] * 3, 3]
         seen.clear()
         trained(3, {"workers": 3, "ahead": 0, "slice_seconds": 1e-9}, num_tasks=16)
-        assert seen == [1, 1, 2, 2, 3]
+        assert seen == [0, 1, 1, 2, 2, 3]
 
 
 def test_slices_are_short():

@@ -1,10 +1,11 @@
 """Logistic regression: two classes, one layer, binary cross-entropy.
 
-With ``z = x . theta`` (and the intercept), ``p = sigmoid(z)`` and n rows:
+With ``z = x . theta`` (and the intercept), ``p = sigmoid(z)``, ``q = sigmoid(-z)`` and n rows:
 
-- loss ``mean(softplus(z) - y z)``, the stable form of ``-mean(y log p + (1 - y) log(1 - p))``
-- gradient ``X^T (p - y) / n``
-- Hessian ``X^T diag(p (1 - p)) X / n``
+- loss ``mean(softplus(-z) where y = 1, softplus(z) where y = 0)``, the stable form of
+  ``-mean(y log p + (1 - y) log(1 - p))``
+- gradient ``X^T r / n``, ``r = (1 - y) p - y q``, the stable form of ``p - y``
+- Hessian ``X^T diag(p q) X / n``
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from fastmaml.models.contract import (
     saved_size,
     score,
 )
-from fastmaml.numerics.elementary import logistic_loss, sigmoid_in_place
+from fastmaml.numerics.elementary import logistic_loss, sigmoid_both_ways, sigmoid_in_place
 from fastmaml.numerics.layout import padded_rows
 from fastmaml.numerics.products import rows_times_vectors, vectors_times_rows
 from fastmaml.runtime.compilation import kernel
@@ -47,8 +48,8 @@ def _num_parameters(model: Any) -> Any:
 
 @saved_size.register(LogisticSpec)
 def _saved_size(model: Any, rows: int) -> Any:
-    # The probabilities, and behind them a coefficient for each row.
-    return 2 * padded_rows(rows)
+    # For each row p, q and a coefficient.
+    return 3 * padded_rows(rows)
 
 
 @kernel
@@ -88,18 +89,20 @@ def _loss_gradients(
     model: Any, thetas: Any, rows: Any, want_loss: bool, saved_out: Any, gradients_out: Any, losses_out: Any
 ) -> None:
     tasks, stride = rows.count.size, _stride(rows)
-    probabilities, coefficients = saved_out[: tasks * stride], saved_out[tasks * stride :]
-    _logits(model, thetas, rows, stride, probabilities)
+    size = tasks * stride
+    p, q, coefficients = saved_out[:size], saved_out[size : 2 * size], saved_out[2 * size : 3 * size]
+    _logits(model, thetas, rows, stride, p)
     if want_loss:
         for task in range(tasks):
-            logits = probabilities[task * stride : (task + 1) * stride]
+            logits = p[task * stride : (task + 1) * stride]
             losses_out[task] = logistic_loss(logits, rows.y[task], rows.count[task]) / rows.count[task]
-    sigmoid_in_place(probabilities, tasks * stride)
+    sigmoid_both_ways(p, q, size)
+    one = thetas.dtype.type(1)
     for task in range(tasks):
         scale = thetas.dtype.type(1.0 / rows.count[task])
         y, begin = rows.y[task], task * stride
         for r in range(stride):
-            coefficients[begin + r] = (probabilities[begin + r] - y[r]) * scale
+            coefficients[begin + r] = ((one - y[r]) * p[begin + r] - y[r] * q[begin + r]) * scale
     _sums_of_rows(model, coefficients, stride, rows, gradients_out)
 
 
@@ -108,13 +111,13 @@ def _hessian_vector_products(
     model: Any, thetas: Any, rows: Any, saved: Any, vectors: Any, products_out: Any
 ) -> None:
     tasks, stride = rows.count.size, _stride(rows)
-    probabilities, coefficients = saved[: tasks * stride], saved[tasks * stride :]
-    one = thetas.dtype.type(1)
+    size = tasks * stride
+    p, q, coefficients = saved[:size], saved[size : 2 * size], saved[2 * size : 3 * size]
     _logits(model, vectors, rows, stride, coefficients)
     for task in range(tasks):
         scale, begin = thetas.dtype.type(1.0 / rows.count[task]), task * stride
         for r in range(begin, begin + stride):
-            coefficients[r] *= probabilities[r] * (one - probabilities[r]) * scale
+            coefficients[r] *= p[r] * q[r] * scale
     _sums_of_rows(model, coefficients, stride, rows, products_out)
 
 

@@ -43,11 +43,12 @@ FACTORS = 512
 C2, C3, C4, C5, C6, C7 = (1.0 / math.factorial(k) for k in range(2, 8))
 C8, C9, C10, C11, C12, C13 = (1.0 / math.factorial(k) for k in range(8, 14))
 F2, F3, F4, F5, F6, F7 = (np.float32(1.0 / math.factorial(k)) for k in range(2, 8))
-ONE_32, LOG2_E_32 = np.float32(1.0), np.float32(LOG2_E)
+ZERO_32, ONE_32, LOG2_E_32 = np.float32(0.0), np.float32(1.0), np.float32(LOG2_E)
 
 
 def _exp64(x: Any) -> Any:
     # Written as "smaller than" so that NaN takes the other branch and stays NaN.
+    given = x
     x = LOWEST_64 if x < LOWEST_64 else x
     shifted = x * LOG2_E + ROUND_64
     n = shifted - ROUND_64
@@ -58,10 +59,12 @@ def _exp64(x: Any) -> Any:
     middle = (C4 + r * C5) + r2 * (C6 + r * C7)
     high = ((C8 + r * C9) + r2 * (C10 + r * C11)) + r4 * (C12 + r * C13)
     scale = as_float64((float64_bits(shifted) + BIAS_64) << SHIFT_64)
-    return (low + r4 * (middle + r4 * high)) * scale
+    value = (low + r4 * (middle + r4 * high)) * scale
+    return 0.0 if given < LOWEST_64 else value
 
 
 def _exp32(x: Any) -> Any:
+    given = x
     x = LOWEST_32 if x < LOWEST_32 else x
     shifted = x * LOG2_E_32 + ROUND_32
     n = shifted - ROUND_32
@@ -70,14 +73,14 @@ def _exp32(x: Any) -> Any:
     low = (ONE_32 + r) + r2 * (F2 + r * F3)
     high = (F4 + r * F5) + r2 * (F6 + r * F7)
     scale = as_float32(np.uint32((float32_bits(shifted) + BIAS_32) << SHIFT_32))
-    return (low + (r2 * r2) * high) * scale
+    value = (low + (r2 * r2) * high) * scale
+    return ZERO_32 if given < LOWEST_32 else value
 
 
 def exp_nonpositive(x: Any) -> Any:
     """Return ``exp(x)`` for ``x <= 0``, in the type of x, to about one unit in the last place.
 
-    Below the smallest normal number (x < -708 in float64, -87 in float32) the value at that limit is
-    returned. NaN stays NaN.
+    Below the smallest normal number (x < -708 in float64, -87 in float32) it is zero. NaN stays NaN.
     """
     return _exp32(x) if isinstance(x, np.float32) else _exp64(np.float64(x))
 
@@ -102,18 +105,34 @@ def sigmoid_in_place(z: Any, count: int) -> None:
 
 
 @exact
-def logistic_loss(z: Any, y: Any, count: int) -> float:
-    """Return the sum of ``log(1 + exp(z)) - y z`` over the first ``count`` entries, in float64, stably.
+def sigmoid_both_ways(z: Any, complement_out: Any, count: int) -> None:
+    """Replace the first ``count`` entries of z by their sigmoid p, and write ``1 - p``, both precisely.
 
-    ``log(1 + exp(z)) = max(z, 0) + log(1 + e)`` with ``e = exp(-|z|)``. One logarithm serves many rows: it is
+    Where p is nearly one, subtracting it from one would leave nothing but its rounding error.
+    """
+    one = z.dtype.type(1)
+    for k in range(count):
+        e = exp_nonpositive(-abs(z[k]))
+        larger = one / (one + e)
+        smaller = e * larger
+        complement_out[k] = smaller if z[k] >= 0 else larger
+        z[k] = larger if z[k] >= 0 else smaller
+
+
+@exact
+def logistic_loss(z: Any, y: Any, count: int) -> float:
+    """Return the sum of ``log(1 + exp(-s))`` over the first ``count`` entries, in float64.
+
+    s is z where y is 1 and -z where y is 0. ``log(1 + exp(-s)) = max(-s, 0) + log(1 + e)`` with
+    ``e = exp(-|z|)``. One logarithm serves many rows: it is
     taken of the product of their ``1 + e``. What is carried is by how much the product exceeds one, since
     nothing else tells a row that is surely right from another.
     """
     linear, logarithms, excess = 0.0, 0.0, 0.0
     for r in range(count):
-        value = np.float64(z[r])
-        linear += max(value, 0.0) - np.float64(y[r]) * value
-        excess += exp_nonpositive(-abs(value)) * (1.0 + excess)
+        wrong_by = np.float64(z[r]) if y[r] == 0 else -np.float64(z[r])
+        linear += max(wrong_by, 0.0)
+        excess += exp_nonpositive(-abs(wrong_by)) * (1.0 + excess)
         # A factor is at most two.
         if r % FACTORS == FACTORS - 1:
             logarithms += math.log1p(excess)

@@ -21,7 +21,7 @@ import pickle
 import platform
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +110,10 @@ def _foreign_sources(signature: tuple[Any, ...]) -> str | None:
     return stamp.hexdigest()
 
 
+# Called with the name of a function that is about to be compiled, for those who show that they wait.
+before_compiling: list[Callable[[str], None]] = []
+
+
 class KernelCache(_Cache):
     """The cache of one dispatcher, in the form that Numba's dispatchers expect."""
 
@@ -148,8 +152,13 @@ class KernelCache(_Cache):
         """Return the compiled function for a signature, or None where it has to be compiled."""
         target_context.refresh()
         path = self._path(signature, target_context)
-        if path is None:
-            return None
+        loaded = None if path is None else self._load(path, target_context)
+        if loaded is None:
+            for listener in before_compiling:
+                listener(self._name)
+        return loaded
+
+    def _load(self, path: Path, target_context: Any) -> Any:
         try:
             content = path.read_bytes()
             digest, payload = content[:DIGEST_BYTES], content[DIGEST_BYTES:]

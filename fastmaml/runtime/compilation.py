@@ -25,6 +25,7 @@ from numba.core import config
 from numba.extending import register_jitable
 
 from fastmaml.runtime.cache import attach_cache
+from fastmaml.runtime.interruption import interrupts_heard
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -95,4 +96,16 @@ def driver(function: Function, *, parallel: bool = False, wrapper: bool = True) 
     )
     if not config.DISABLE_JIT:
         attach_cache(dispatcher, tag="parallel" if parallel else "serial")
+        _hear_interrupts(dispatcher)
     return dispatcher
+
+
+def _hear_interrupts(dispatcher: Any) -> None:
+    """Let no Ctrl-C be lost while a dispatcher compiles or loads."""
+    compile_or_load = dispatcher.compile
+
+    def compile_hearing(signature: Any) -> Any:
+        with interrupts_heard():
+            return compile_or_load(signature)
+
+    dispatcher.compile = compile_hearing
