@@ -90,6 +90,10 @@ class AdaptedModel:
         self.theta = theta
         self._num_features = num_features
 
+    def __repr__(self) -> str:
+        intercept = ", with intercept" if self.theta.shape[0] > self._num_features else ""
+        return f"<AdaptedModel of {self._num_features} features{intercept}>"
+
     def predict_proba(self, X: Any) -> np.ndarray:
         """Return the probabilities of label 0 and label 1.
 
@@ -179,13 +183,14 @@ class MAML:
     epochs : int, default=10000
         Outer steps of one call of `train`.
     alpha : float, default=1e-4
-        Inner rate: step for a gradient of one.
+        Inner rate: step for a gradient of one. The defaults of both rates are the notebook's; on tasks that
+        can be learned, with features of a common scale, some tenths are a better start.
     beta : float, default=1e-4
         Outer rate.
     num_features : int, optional
         Columns of a row. Default: 50, or with ``tasks`` their width.
     tasks : TaskSet, optional
-        Real tasks, with labels 0 and 1.
+        Real tasks, with labels 0 and 1. Features are taken as they are: bring them to a common scale first.
     sample_points : callable, optional
         A sampler with the notebook's signature: takes k, returns rows (k, num_features) and labels (k, 1).
         Called from Python, in the notebook's order.

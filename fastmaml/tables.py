@@ -243,7 +243,7 @@ def _is_numeric(column: Any, name: str) -> bool:
         raise ValueError(f"column {name!r} holds no value at all; {_leave_out(name)}")
     what = "dates or times" if types.is_temporal(kind) else f"values of type {kind}"
     if types.is_binary(kind):
-        what = "bytes that are not UTF-8"
+        raise ValueError(f"{_not_utf8(name)}, or {_leave_out(name)}")
     raise ValueError(f"column {name!r} holds {what}; turn them into numbers or text, or {_leave_out(name)}")
 
 
@@ -289,6 +289,8 @@ def _codes(column: Any, name: str, remedy: str = "fill it in or drop such rows")
     if types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)
     _require_complete(column, name, remedy)
+    if types.is_binary(column.type):
+        raise ValueError(_not_utf8(name))
     try:
         encoded = column.dictionary_encode().unify_dictionaries()
     except pyarrow.ArrowNotImplementedError as error:
@@ -312,6 +314,10 @@ def _require_complete(column: Any, name: str, remedy: str) -> None:
 def _stacked(columns: Sequence[NDArray[Any]], rows: int, dtype: type) -> NDArray[Any]:
     """Return the columns side by side, shape (rows, len(columns))."""
     return np.column_stack(columns) if columns else np.empty((rows, 0), dtype)
+
+
+def _not_utf8(name: str) -> str:
+    return f"column {name!r} holds bytes that are not UTF-8; save the file as UTF-8"
 
 
 def _leave_out(name: str) -> str:

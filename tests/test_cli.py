@@ -110,10 +110,25 @@ def test_info_is_aligned(capsys: pytest.CaptureFixture[str]) -> None:
     assert {line[:column].rstrip(): line[column:] for line in out.splitlines()} == facts
 
 
+def test_info_says_where_no_kernels_can_be_kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("FASTMAML_CACHE_DIR", str(tmp_path / "file" / "kernels"))
+    assert "cannot be written, so every process compiles anew" in runtime.info()["kernel cache"]
+    monkeypatch.setenv("FASTMAML_CACHE_DIR", str(tmp_path / "new"))
+    assert runtime.info()["kernel cache"] == str(tmp_path / "new")
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["train", "--foo"], "--foo"),
+        (["train", "--inner-rate", "1e400"], "--inner-rate is inf; give a finite number"),
+        (["train", "--outer-rate", "inf"], "--outer-rate is inf; give a finite number"),
+        (["train", "--inner-rate", "1e39", "--dtype", "float32"], "is 1e+39, too large for float32"),
+        (["train", "--seed", str(2**64)], "--seed is 18446744073709551616; give a whole number from 0"),
+        (["train", "--inner-steps", "99999999999"], "--inner-steps is 99999999999; give a"),
+        (["train", "--shots", "99999999999"], "--shots is 99999999999; give a whole number, at most"),
+        (["train", "x.csv", "--steps", "0,99999999999"], "--steps is 99999999999; give a"),
         (["trian"], "trian"),
         (["train", "a.csv", "b.csv"], "b.csv"),
         (["train", "--shots"], "--shots"),

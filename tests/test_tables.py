@@ -188,6 +188,8 @@ def test_a_bad_column_may_be_excluded(tmp_path: Path) -> None:
         ("who", "Answer", [], r"--target 'Answer' is no column of .*'answer'$"),
         ("who", "answer", ["town"], r"--exclude 'town' is no column of "),
         ("who", "who", [], r"--group and --target are both 'who'"),
+        ("who", "answer", ["age", "who"], r"--exclude 'who' is the --group column"),
+        ("who", "answer", ["answer"], r"--exclude 'answer' is the --target column"),
         ("who", "answer", ["age", "dose", "city", "ill"], r"has no feature left"),
     ],
 )  # fmt: skip
@@ -219,6 +221,22 @@ def test_too_many_categories(tmp_path: Path, rows: int, different: int, fine: bo
         read_table(path, "who", "answer")
 
 
+def test_the_advice_names_what_is_no_number(tmp_path: Path) -> None:
+    rows = [{"who": "a", "x": "-" if i == 30 else f"0.{i}", "answer": str(i % 2)} for i in range(60)]
+    with pytest.raises(ValueError, match="mend what is no number, like '-'"):
+        read_table(write(tmp_path / "t.csv", rows), "who", "answer")
+
+
+def test_numbers_too_large_to_scale(tmp_path: Path) -> None:
+    table = read_table(
+        write(tmp_path / "t.csv", changed("dose", ["1e308", "-1e308", "1e308", "1"])), "who", "answer"
+    )
+    with pytest.raises(
+        ValueError, match=r"column 'dose' goes up to 1e\+308, too large to scale; .*--exclude dose"
+    ):
+        encode(table, np.arange(4))
+
+
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
@@ -227,7 +245,10 @@ def test_too_many_categories(tmp_path: Path, rows: int, different: int, fine: bo
         ("t.csv", b"who,age,answer\nann,1,Y\nbob,2\n", r"read as CSV: .*[Ee]xpected 3 columns, got 2"),
         ("t.csv", b"who,who,answer\nann,1,Y\n", r"more than one column named 'who'"),
         ("t.csv", b"who,b\xe9b\xe9,answer\nann,1,Y\n", r"column names that are not UTF-8"),
-        ("t.csv", b"who,town,answer\nann,K\xf6ln,Y\nbob,Rome,N\n", r"'town' holds bytes that are not UTF-8"),
+        ("t.csv", b"who,town,answer\nann,K\xf6ln,Y\nbob,Rome,N\n", r"'town' holds bytes .* save .* as UTF-8"),
+        ("t.csv", b"who,town,answer\nann,K,\xf6\nbob,R,N\n", r"'answer' holds bytes .* save .* as UTF-8"),
+        ("t.csv", "who,age,answer\nann,1,Y\n".encode("utf-16"), r"t\.csv is not text in UTF-8"),
+        ("t.csv", b"who,age,answer", r"t\.csv has no rows$"),
         ("t.parquet", b"no parquet", r"t\.parquet cannot be read as Parquet: "),
         ("t.csv.gz", b"not compressed", r"cannot be read as CSV: "),
         ("t.xlsx", b"x", r"t\.xlsx must end in \.csv, \.tsv or \.parquet"),

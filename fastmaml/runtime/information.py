@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import tempfile
 
 import llvmlite
 import llvmlite.binding as llvm
@@ -32,6 +33,17 @@ def threading_layer() -> str:
     return str(numba.threading_layer())
 
 
+def kernel_cache() -> str:
+    """Name the folder of compiled kernels, and say so where nothing can be kept there."""
+    folder = cache_folder()
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return str(folder)
+    except OSError as error:
+        return f"{folder} (cannot be written, so every process compiles anew: {error.strerror})"
+
+
 def info() -> dict[str, str]:
     """Describe versions, threads, processor and cache folder, for people and bug reports."""
     return {
@@ -44,5 +56,5 @@ def info() -> dict[str, str]:
         "vector width": f"{vector_bits()} bits",
         "cores": str(available_threads()),
         "threading layer": threading_layer(),
-        "kernel cache": str(cache_folder()),
+        "kernel cache": kernel_cache(),
     }
