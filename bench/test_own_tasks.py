@@ -15,8 +15,8 @@ SHOTS, QUERIES, FEATURES = 10, 10, 50
 ALPHA, BETA = 0.1, 0.1
 # What an epoch must read of a task at the least: its rows once, and a label of four bytes with each.
 BYTES_A_TASK = (SHOTS + QUERIES) * (FEATURES + 1) * 4
-# Epochs that make a sample of some tens of milliseconds, and rounds.
-SIZES = {1_000: (40, 25), 100_000: (2, 9)}
+# Epochs that make a sample of about a tenth of a second or more, and rounds.
+SIZES = {1_000: (300, 15), 100_000: (3, 9)}
 ALGORITHMS = {
     "order 1": {"order": 1, "inner_steps": 1},
     "order 2": {"order": 2, "inner_steps": 1},

@@ -240,7 +240,7 @@ def _check(settings: Settings, dtype: str) -> None:
     check_count("--inner-steps", settings.inner_steps, maximum=MOST_STEPS)
     for name in ("inner_rate", "outer_rate"):
         rate = check_rate(_flag(name), getattr(settings, name))
-        if rate > np.finfo(dtype).max:
+        if rate > float(np.finfo(dtype).max):
             raise ValueError(f"{_flag(name)} is {rate:g}, too large for {dtype}; give a smaller one")
     if settings.seed is not None:
         check_seed(settings.seed, "--seed")
