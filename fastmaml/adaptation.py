@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastmaml.algorithms import Scratch, adapt
+from fastmaml.kernels import draw_task
 from fastmaml.memory import whole_lines, zeros
 from fastmaml.models import Rows, loss_gradients, predict, saved_size, score
 from fastmaml.numerics.elementary import all_finite
@@ -20,9 +21,11 @@ from fastmaml.runtime.entry import bind, entry_point
 from fastmaml.runtime.intrinsics import fetch_add
 from fastmaml.runtime.launch import launch
 from fastmaml.runtime.threads import resolve_threads
-from fastmaml.sources import Picks, draw, matrix, prepare, requirements
+from fastmaml.sources import matrix, prepare, requirements
 from fastmaml.work import PLACES, SIDE_BY_SIDE
 
+# The one slot of prepared words.
+SLOT = 0
 # In the place of the first step that went wrong.
 NEVER = -1
 
@@ -39,7 +42,7 @@ class Adaptation(NamedTuple):
     theta : ndarray of shape (width,)
         The initialisation.
     source_state, words : ndarray of uint32
-        As in `fastmaml.work.Work`, for one epoch.
+        As in `fastmaml.work.Work`, with one slot.
     buffered, X, support_index, support_y, support_count, query_index, query_y, query_count
         As in `fastmaml.work.Work`, with places for each worker.
     trajectory, saved, products, losses, scores, predictions, scratch_words : ndarray
@@ -96,20 +99,7 @@ def adapt_tasks(work: Any, first: int, tasks: int, worker: int) -> None:
     begin = worker * PLACES
     end = begin + tasks
     for i in range(tasks):
-        place = begin + i
-        first_row = place * work.buffered
-        work.query_count[place] = draw(
-            work.source,
-            work.tasks_per_batch,
-            work.epoch,
-            first + i,
-            work.words,
-            work.scratch_words[worker],
-            work.X[first_row : first_row + work.buffered],
-            first_row,
-            Picks(work.support_index[place], work.support_y[place]),
-            Picks(work.query_index[place], work.query_y[place]),
-        )
+        draw_task(work, work.epoch, first + i, SLOT, begin + i, worker)
     X = matrix(work.source, work.X)
     support = Rows(X, work.support_index[begin:end], work.support_y[begin:end], work.support_count[begin:end])
     query = Rows(X, work.query_index[begin:end], work.query_y[begin:end], work.query_count[begin:end])
@@ -144,7 +134,7 @@ def adapt_region(work: Any, step: int, worker: int) -> None:
     """Prepare the epoch in region 0, adapt its tasks in region 1."""
     if worker == 0 and step == 0:
         for epoch in range(work.first_epoch, work.epoch + 1):
-            prepare(work.source, work.tasks_per_batch, epoch, work.source_state, work.words)
+            prepare(work.source, work.tasks_per_batch, epoch, work.source_state, work.words[SLOT])
     if worker >= 0 and step == 1:
         first = fetch_add(work.counter, SIDE_BY_SIDE)
         while first < work.tasks_per_batch:
@@ -217,7 +207,7 @@ def adapt_epoch(
         steps=steps,
         theta=theta,
         source_state=zeros((needs.state,), np.uint32) if source_state is None else source_state.copy(),
-        words=zeros((needs.words,), np.uint32),
+        words=zeros((1, needs.words), np.uint32),
         buffered=needs.buffered,
         X=floats(places * needs.buffered, needs.features),
         support_index=zeros((places, padded_rows(needs.shots)), np.int64),

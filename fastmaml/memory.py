@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-LINE_BYTES = 64
+from fastmaml.runtime.intrinsics import LINE_BYTES
 
 
 def zeros(shape: tuple[int, ...], dtype: Any) -> np.ndarray:

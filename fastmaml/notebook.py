@@ -731,7 +731,7 @@ class MAML:
             if not bad.size:
                 place = f"task {task}, the query loss after {steps} inner steps (alpha={self.alpha})"
             if self.tasks is not None:
-                place = f"group {group_name(self.tasks, int(result.words[task]))}, {place}"
+                place = f"group {group_name(self.tasks, int(result.words[0, task]))}, {place}"
             advice = "lower alpha or scale the features"
         else:
             place, advice = f"the outer step (beta={self.beta})", "lower beta or scale the features"

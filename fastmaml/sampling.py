@@ -67,15 +67,15 @@ class SampledTasks:
             )
 
         self.spec, self._before = empty(), empty()
-        # Which epochs' tasks they hold: a number is written when all of the tasks are there, so that of the
-        # two the last finished epoch is one, whenever somebody interrupts.
-        self._epoch, self._epoch_before = NONE, NONE
+        # Whose tasks ``spec`` holds, written when all of them are there: until then the last finished epoch's
+        # are those kept before, whenever somebody interrupts.
+        self._epoch = NONE
 
     def draw(self, epoch: int) -> None:
         """Draw every task's support rows, in order, then every task's query rows, as the notebook does."""
         for kept, drawn in zip(self._before, self.spec, strict=True):
             kept[:] = drawn
-        self._epoch_before, self._epoch = self._epoch, NONE
+        self._epoch = NONE
         spec = self.spec
         for X, y in ((spec.X_support, spec.y_support), (spec.X_query, spec.y_query)):
             for task in range(X.shape[0]):
