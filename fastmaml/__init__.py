@@ -6,11 +6,26 @@ from typing import TYPE_CHECKING, Any
 from fastmaml.version import __version__
 
 if TYPE_CHECKING:
+    from fastmaml import algorithms, models, optimizers, sources
     from fastmaml.evaluation import Evaluation
+    from fastmaml.meta_learning import meta_gradient, meta_train
     from fastmaml.notebook import MAML, AdaptedModel, sample_points
     from fastmaml.tasks import TaskSet
 
-__all__ = ["MAML", "AdaptedModel", "Evaluation", "TaskSet", "__version__", "sample_points"]
+__all__ = [
+    "MAML",
+    "AdaptedModel",
+    "Evaluation",
+    "TaskSet",
+    "__version__",
+    "algorithms",
+    "meta_gradient",
+    "meta_train",
+    "models",
+    "optimizers",
+    "sample_points",
+    "sources",
+]
 
 # Loaded on first use: the compiler takes half a second to import, and `fastmaml --help` needs none of it.
 _HOMES = {
@@ -18,11 +33,16 @@ _HOMES = {
     "Evaluation": "fastmaml.evaluation",
     "MAML": "fastmaml.notebook",
     "TaskSet": "fastmaml.tasks",
+    "meta_gradient": "fastmaml.meta_learning",
+    "meta_train": "fastmaml.meta_learning",
     "sample_points": "fastmaml.notebook",
 }
+_PACKAGES = ("algorithms", "models", "optimizers", "sources")
 
 
 def __getattr__(name: str) -> Any:
+    if name in _PACKAGES:
+        return import_module(f"fastmaml.{name}")
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(import_module(_HOMES[name]), name)

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fastmaml.adaptation import NEVER, Adaptation, adapt_epoch
-from fastmaml.sources import TableSpec
+from fastmaml.engine.adapting import NEVER, Adapted, adapt_epoch
+from fastmaml.sources import Table, group_name
 from fastmaml.tasks import TaskSet
 from fastmaml.validation import MOST_STEPS, check_count
 
@@ -66,24 +66,6 @@ def mean_interval(values: np.ndarray) -> np.ndarray:
     return np.stack([mean - half, mean + half], axis=1)
 
 
-def check_rows(tasks: TaskSet, shots: int, name: str) -> None:
-    """Raise if a task has too few rows for its support rows and one query row, naming it."""
-    small = np.flatnonzero(tasks.rows < shots + 1)
-    if small.size:
-        first = int(small[0])
-        drop = f"drop them with tasks.filter(min_rows={shots + 1}) or " if small.size < len(tasks) else ""
-        raise ValueError(
-            f"group {group_name(tasks, first)} has {tasks.rows[first]} rows, but {name}={shots} needs at "
-            f"least {shots + 1} (one must remain to test on); {small.size} of {len(tasks)} groups are "
-            f"too small: {drop}lower {name}"
-        )
-
-
-def group_name(tasks: TaskSet, task: int) -> str:
-    """Spell a task's label as its owner would write it: 'g1', not np.str_('g1')."""
-    return repr(tasks.labels[task : task + 1].tolist()[0])
-
-
 def check_steps(steps: Sequence[int]) -> tuple[int, ...]:
     """Return numbers of inner steps, ascending and without repeats."""
     try:
@@ -133,8 +115,7 @@ def evaluate(
     FloatingPointError
         If a task's parameters or loss turn infinite or NaN; names the task and the step.
     """
-    check_rows(tasks, shots, "shots")
-    source = table_spec(tasks, shots, queries, seed)
+    source = Table(tasks, shots, queries).lower(seed)
     result = adapt_epoch(
         model,
         algorithm,
@@ -148,42 +129,28 @@ def evaluate(
     _check_finite(result, tasks, steps)
     return Evaluation(
         steps=np.array(steps, dtype=np.int64),
-        loss=result.losses_out.mean(axis=0),
-        loss_interval=mean_interval(result.losses_out),
-        accuracy=result.scores_out.mean(axis=0),
-        accuracy_interval=mean_interval(result.scores_out),
+        loss=result.losses.mean(axis=0),
+        loss_interval=mean_interval(result.losses),
+        accuracy=result.scores.mean(axis=0),
+        accuracy_interval=mean_interval(result.scores),
         num_tasks=len(tasks),
     )
 
 
-def _check_finite(result: Adaptation, tasks: TaskSet, steps: tuple[int, ...]) -> None:
+def _check_finite(result: Adapted, tasks: TaskSet, steps: tuple[int, ...]) -> None:
     """Raise if a task's parameters or loss are infinite: their mean would say nothing."""
-    diverged = np.flatnonzero(result.bad_step_out != NEVER)
+    diverged = np.flatnonzero(result.bad_step != NEVER)
     if diverged.size:
         first = int(diverged[0])
         raise FloatingPointError(
             f"the parameters of group {group_name(tasks, first)} turned infinite or NaN in step "
-            f"{result.bad_step_out[first]} of adapting, those of {diverged.size} of {len(tasks)} groups in "
+            f"{result.bad_step[first]} of adapting, those of {diverged.size} of {len(tasks)} groups in "
             "all; lower the inner rate or scale the features"
         )
-    infinite = np.argwhere(~np.isfinite(result.losses_out))
+    infinite = np.argwhere(~np.isfinite(result.losses))
     if infinite.size:
         task, column = infinite[0]
         raise FloatingPointError(
             f"the loss of group {group_name(tasks, task)} is infinite or NaN after {steps[column]} steps; "
             "scale the features"
         )
-
-
-def table_spec(tasks: TaskSet, shots: int, queries: int | None, seed: int) -> TableSpec:
-    """Describe a `TaskSet` to the kernels."""
-    largest = int(tasks.rows.max())
-    return TableSpec(
-        X=tasks.X,
-        y=tasks.y,
-        offsets=tasks.offsets,
-        seed=np.uint64(seed),
-        shots=shots,
-        queries=largest - shots if queries is None else min(queries, largest - shots),
-        max_rows=largest,
-    )

@@ -11,17 +11,24 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fastmaml.adaptation import NEVER, adapt_epoch
-from fastmaml.algorithms import MAMLSpec
+from fastmaml.algorithms import InnerLoop, MAMLSpec
 from fastmaml.arrays import ROW_COLUMN, as_array, finite_floats
-from fastmaml.evaluation import Evaluation, check_rows, check_steps, evaluate, group_name, table_spec
+from fastmaml.engine.adapting import NEVER, adapt_epoch
+from fastmaml.evaluation import Evaluation, check_steps, evaluate
 from fastmaml.models import LogisticSpec
 from fastmaml.numerics.layout import padded_width
 from fastmaml.numerics.normal import initial_normals
 from fastmaml.optimizers import SGDSpec
 from fastmaml.random_state import borrow_global_state, return_global_state, seed_from_system
 from fastmaml.sampling import SampledTasks
-from fastmaml.sources import GivenSpec, NoiseSpec, NotebookNoiseSpec
+from fastmaml.sources import (
+    GivenSpec,
+    NoiseSpec,
+    NotebookNoiseSpec,
+    Table,
+    check_enough_rows,
+    group_name,
+)
 from fastmaml.tasks import TaskSet
 from fastmaml.training import Losses, NotFiniteError, Training
 from fastmaml.validation import (
@@ -365,7 +372,7 @@ class MAML:
             last.source,
             tasks_per_batch=last.settings.num_tasks,
             theta=last.theta,
-            steps=last.settings.algorithm.inner_steps,
+            steps=last.settings.algorithm.inner.steps,
             epoch=last.epoch,
             first_epoch=last.replay_epoch,
             source_state=last.replay_state,
@@ -373,7 +380,7 @@ class MAML:
             n_jobs=1,
         )
         parameters = last.settings.model.num_features + last.settings.model.intercept
-        return [theta[:parameters].reshape(-1, 1).copy() for theta in result.thetas_out]
+        return [theta[:parameters].reshape(-1, 1).copy() for theta in result.thetas]
 
     @property
     def loss_(self) -> float:
@@ -420,7 +427,7 @@ class MAML:
         """
         settings = self._check()
         steps = (
-            settings.algorithm.inner_steps if steps is None else check_count("steps", steps, 0, MOST_STEPS)
+            settings.algorithm.inner.steps if steps is None else check_count("steps", steps, 0, MOST_STEPS)
         )
         X = check_matrix("X", X, settings.model.num_features)
         y = check_labels("y", y, X.shape[0])
@@ -437,13 +444,13 @@ class MAML:
             steps=steps,
             want_thetas=True,
         )
-        bad = int(result.bad_step_out[0])
+        bad = int(result.bad_step[0])
         if bad != NEVER:
             raise FloatingPointError(
                 f"the parameters turned infinite or NaN in step {bad} of adapting with alpha={self.alpha}; "
                 "lower alpha or scale the features"
             )
-        return self._as_model(result.thetas_out[0])
+        return self._as_model(result.thetas[0])
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Return the probabilities of label 0 and 1 under theta itself, without adapting.
@@ -546,7 +553,7 @@ class MAML:
                 raise ValueError(
                     "tasks and sample_points were both given; give one of them: tasks come from one source"
                 )
-            check_rows(self.tasks, shots, "num_samples")
+            check_enough_rows(self.tasks, shots, "num_samples")
             if num_tasks > len(self.tasks):
                 raise ValueError(
                     f"num_tasks is {num_tasks} but there are {len(self.tasks)} tasks; give at most that many"
@@ -559,8 +566,10 @@ class MAML:
             raise ValueError(f"alpha is {alpha}, too large for {dtype.name}; give a smaller one")
         return _Settings(
             model=LogisticSpec(int(self.num_features), int(self.fit_intercept)),
-            algorithm=MAMLSpec(int(order), steps, rates),
-            optimizer=SGDSpec(beta),
+            algorithm=MAMLSpec.of_order(
+                int(order), InnerLoop.with_rates(np.arange(parameters), steps, rates)
+            ),
+            optimizer=SGDSpec.of_rate(beta),
             theta=self._padded_theta(parameters, width, dtype),
             epochs=epochs,
             num_tasks=num_tasks,
@@ -621,7 +630,7 @@ class MAML:
 
     def _source(self, settings: _Settings) -> Any:
         if self.tasks is not None:
-            return table_spec(self.tasks, settings.shots, settings.queries, self.seed_ or 0)
+            return Table(self.tasks, settings.shots, settings.queries).lower(self.seed_ or 0)
         assert settings.queries is not None  # Checked: only tasks= allows None.
         sizes = (settings.model.num_features, settings.shots, settings.queries)
         if self.random_state is not None:
@@ -638,7 +647,14 @@ class MAML:
             # The notebook divides the query gradient by the number of support rows.
             scale *= float(settings.queries or 1) / settings.shots
         # What was measured of how fast epochs run holds for the next call with the same sizes.
-        sizes = (type(source), settings.model, settings.algorithm[:2], settings.theta.dtype, *settings[5:9])
+        sizes = (
+            type(source),
+            settings.model,
+            int(self.order),
+            settings.algorithm.inner.steps,
+            settings.theta.dtype,
+            *settings[5:9],
+        )
         training = Training(
             settings.model,
             settings.algorithm,
@@ -689,31 +705,30 @@ class MAML:
 
     def _keep(self, training: Training, settings: _Settings, source: Any, exact: bool) -> None:
         """Take over what a run has reached, whole or not."""
-        work = training.work
         if training.epochs_done > self.epoch_:
             parameters = settings.model.num_features + settings.model.intercept
-            self.theta = work.theta[:parameters].reshape(-1, 1).copy()
+            self.theta = training.theta[:parameters].reshape(-1, 1).copy()
             self.epoch_ = training.epochs_done
             self._last = _LastEpoch(
                 settings,
                 source,
-                work.theta_previous.copy(),
+                training.previous_theta.copy(),
                 training.epochs_done - 1,
                 training.replay_epoch,
                 training.replay_state,
             )
         if exact:
-            return_global_state(work.source_state)
+            return_global_state(training.source_state)
 
     def _explain(self, error: NotFiniteError, training: Training, settings: _Settings, source: Any) -> str:
         """Find the task and step that made the parameters infinite or NaN, by computing the epoch again."""
-        steps = settings.algorithm.inner_steps
+        steps = settings.algorithm.inner.steps
         result = adapt_epoch(
             settings.model,
             settings.algorithm,
             source,
             tasks_per_batch=settings.num_tasks,
-            theta=training.work.theta,
+            theta=training.theta,
             steps=steps,
             score_steps=(steps,),
             epoch=error.epoch,
@@ -721,17 +736,17 @@ class MAML:
             source_state=training.slice_state,
         )
         # The source stands after the epoch that failed, wherever the run ahead had taken it.
-        training.work.source_state[:] = result.source_state
-        bad = np.flatnonzero(result.bad_step_out != NEVER)
+        training.source_state[:] = result.source_state
+        bad = np.flatnonzero(result.bad_step != NEVER)
         # An infinite loss has a finite gradient; NaN comes of logits that are infinity minus infinity.
-        undefined = np.flatnonzero(np.isnan(result.losses_out[:, 0]))
+        undefined = np.flatnonzero(np.isnan(result.losses[:, 0]))
         if bad.size or undefined.size:
             task = int(bad[0] if bad.size else undefined[0])
-            place = f"task {task}, inner step {result.bad_step_out[task]} (alpha={self.alpha})"
+            place = f"task {task}, inner step {result.bad_step[task]} (alpha={self.alpha})"
             if not bad.size:
                 place = f"task {task}, the query loss after {steps} inner steps (alpha={self.alpha})"
             if self.tasks is not None:
-                place = f"group {group_name(self.tasks, int(result.words[0, task]))}, {place}"
+                place = f"group {group_name(self.tasks, int(result.words[task]))}, {place}"
             advice = "lower alpha or scale the features"
         else:
             place, advice = f"the outer step (beta={self.beta})", "lower beta or scale the features"

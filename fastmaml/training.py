@@ -14,27 +14,23 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastmaml.algorithms import inner_steps
-from fastmaml.kernels import num_regions, region_entry
+from fastmaml.engine.gradients import LAST_SUPPORT_LOSS, QUERY_LOSS
+from fastmaml.engine.loop import (
+    FIRST_CHUNK,
+    FIRST_EPOCH,
+    LAST_CHUNK,
+    LOSS_EPOCH,
+    NUM_EPOCHS,
+    num_regions,
+    region_entry,
+)
+from fastmaml.engine.outer_step import EPOCHS_DONE, RUNNING, STOP, STOP_EPOCH
+from fastmaml.engine.work import Work, allocate
 from fastmaml.runtime.entry import bind
 from fastmaml.runtime.launch import launch
 from fastmaml.runtime.threads import resolve_threads
 from fastmaml.sources import requirements
 from fastmaml.ways import Pace, Way, choose
-from fastmaml.work import (
-    EPOCHS_DONE,
-    FIRST_CHUNK,
-    FIRST_EPOCH,
-    LAST_CHUNK,
-    LAST_SUPPORT_LOSS,
-    LOSS_EPOCH,
-    NUM_EPOCHS,
-    QUERY_LOSS,
-    RUNNING,
-    STOP,
-    STOP_EPOCH,
-    Work,
-    allocate,
-)
 
 SLICE_SECONDS = 0.05
 # A slice is at most this many times as long as the one before: the first is one epoch, of unknown cost.
@@ -135,26 +131,47 @@ class Training:
             num_workers=workers,
             ahead=ahead,
             theta=theta,
+            source_state=source_state,
         )
-        if source_state is not None:
-            self.work.source_state[:] = source_state
         self._slice_seconds = slice_seconds
         # Where the slice under way began: with the source's state there, its epochs can be prepared again.
         # And the same for the slice that the last finished epoch was in.
-        self.slice_epoch, self.slice_state = 0, self.work.source_state.copy()
+        self.slice_epoch, self.slice_state = 0, self.source_state.copy()
         self.replay_epoch, self.replay_state = self.slice_epoch, self.slice_state
-        works = [self.work] if workers == 1 else [self.work, self.work._replace(num_workers=1, ahead=0)]
-        if paces is None or len(paces) != len(works):
-            paces = [Pace(last_seconds=cost * SECONDS_A_MULTIPLY_ADD) for _ in works]
+        loops = [self.work.loop]
+        if workers > 1:
+            loops.append(self.work.loop._replace(num_workers=1, ahead=0))
+        if paces is None or len(paces) != len(loops):
+            paces = [Pace(last_seconds=cost * SECONDS_A_MULTIPLY_ADD) for _ in loops]
         self.paces = paces
         self._ways = [
-            Way(work, bind(region_entry, work), pace) for work, pace in zip(works, self.paces, strict=True)
+            Way(loop, bind(region_entry, loop), pace) for loop, pace in zip(loops, self.paces, strict=True)
         ]
 
     @property
     def epochs_done(self) -> int:
         """The address of the next epoch."""
-        return int(self.work.status[EPOCHS_DONE])
+        return int(self.work.loop.status[EPOCHS_DONE])
+
+    @property
+    def theta(self) -> np.ndarray:
+        """The meta-parameters as the last finished epoch left them, padded."""
+        return self.work.outer_step.meta
+
+    @property
+    def previous_theta(self) -> np.ndarray:
+        """The meta-parameters that the last finished epoch began with, padded."""
+        return self.work.outer_step.previous
+
+    @property
+    def gradient(self) -> np.ndarray:
+        """The last epoch's meta-gradient, padded."""
+        return self.work.outer_step.gradient
+
+    @property
+    def source_state(self) -> np.ndarray:
+        """The source's state, which may be written to."""
+        return self.work.drawn.record.source_state
 
     def run(self, first_epoch: int, num_epochs: int, log_every: int) -> Iterator[Losses | None]:
         """Run epochs, slice by slice.
@@ -178,7 +195,7 @@ class Training:
         NotFiniteError
             If an outer step leaves the parameters infinite or NaN.
         """
-        self.work.status[:] = (RUNNING, 0, first_epoch)
+        self.work.loop.status[:] = (RUNNING, 0, first_epoch)
         end = first_epoch + num_epochs
         slice_length = max(1, min(self._epochs_a_slice(pace) if pace.sure else 1 for pace in self.paces))
         epoch = first_epoch
@@ -187,7 +204,7 @@ class Training:
             wanted = since_log == 0 or epoch == end - 1
             loss_epoch = epoch if wanted else -1
             way = choose(self._ways)
-            if way.pace.last_seconds > 2 * self._slice_seconds and way.work.ahead == 0:
+            if way.pace.last_seconds > 2 * self._slice_seconds and way.loop.ahead == 0:
                 stop = epoch + 1
                 yield from self._run_in_parts(way, epoch, loss_epoch)
             else:
@@ -195,7 +212,7 @@ class Training:
                 stop = min(epoch + log_every - since_log, end if wanted and epoch == end - 1 else end - 1)
                 stop = max(min(stop, epoch + slice_length), epoch + 1)
                 begin = time.perf_counter()
-                self._call(way, epoch, stop - epoch, (0, self.work.num_chunks), loss_epoch)
+                self._call(way, epoch, stop - epoch, (0, self.work.loop.num_chunks), loss_epoch)
                 way.pace.measured(max(time.perf_counter() - begin, 1e-7), stop - epoch)
                 slice_length = min(slice_length * SLICE_GROWTH, self._epochs_a_slice(way.pace))
             yield self._losses(epoch) if wanted else None
@@ -206,9 +223,9 @@ class Training:
 
     def _run_in_parts(self, way: Way, epoch: int, loss_epoch: int) -> Iterator[None]:
         """Run one long epoch, a range of its chunks at a time; abandoned in between, it leaves no trace."""
-        chunks = self.work.num_chunks
-        part = max(way.work.num_workers, int(chunks * self._slice_seconds / way.pace.last_seconds))
-        state = self.work.source_state.copy()
+        chunks = self.work.loop.num_chunks
+        part = max(way.loop.num_workers, int(chunks * self._slice_seconds / way.pace.last_seconds))
+        state = self.source_state.copy()
         begin = time.perf_counter()
         try:
             for first in range(0, chunks, part):
@@ -218,30 +235,30 @@ class Training:
                     yield None
             way.pace.measured(time.perf_counter() - begin, 1)
         finally:
-            if self.work.status[STOP] == RUNNING and self.epochs_done == epoch:
-                self.work.source_state[:] = state
+            if self.work.loop.status[STOP] == RUNNING and self.epochs_done == epoch:
+                self.source_state[:] = state
 
     def _call(
         self, way: Way, first_epoch: int, num_epochs: int, chunks: tuple[int, int], loss_epoch: int
     ) -> None:
-        work = way.work
+        loop = way.loop
         if chunks[0] == 0:
-            self.slice_epoch, self.slice_state = first_epoch, work.source_state.copy()
-        call = work.call
+            self.slice_epoch, self.slice_state = first_epoch, self.source_state.copy()
+        call = loop.call
         call[FIRST_EPOCH], call[NUM_EPOCHS], call[LOSS_EPOCH] = first_epoch, num_epochs, loss_epoch
         call[FIRST_CHUNK], call[LAST_CHUNK] = chunks
         try:
-            launch(way.bound, num_regions(work), work.num_workers, work.counter, work.status)
+            launch(way.bound, num_regions(loop), loop.num_workers, loop.counter, loop.status)
         finally:
             if self.epochs_done > self.slice_epoch:
                 self.replay_epoch, self.replay_state = self.slice_epoch, self.slice_state
-        if work.status[STOP] != RUNNING:
-            raise NotFiniteError(int(work.status[STOP_EPOCH]))
+        if loop.status[STOP] != RUNNING:
+            raise NotFiniteError(int(loop.status[STOP_EPOCH]))
 
     def _losses(self, epoch: int) -> Losses:
-        losses = self.work.losses
+        losses = self.work.gradients.losses
         return Losses(
             epoch,
             float(losses[-1, LAST_SUPPORT_LOSS]),
-            float(losses[:, QUERY_LOSS].sum()) / self.work.tasks_per_batch,
+            float(losses[:, QUERY_LOSS].sum()) / self.work.loop.tasks_per_batch,
         )

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from fastmaml.engine.loop import Loop
 from fastmaml.runtime.entry import BoundEntry
-from fastmaml.work import Work
 
 # The slower way is measured again after this many slices, and after twice as many each time that it stays the
 # slower one.
@@ -58,7 +58,7 @@ class Way:
 
     Attributes
     ----------
-    work : Work
+    loop : Loop
         Shares its arrays with the other ways.
     bound : BoundEntry
         The loop, bound to it.
@@ -66,7 +66,7 @@ class Way:
         How fast it has been.
     """
 
-    work: Work
+    loop: Loop
     bound: BoundEntry
     pace: Pace
 

@@ -515,7 +515,7 @@ from host import SGDSpec, run
 if len(sys.argv) > 1:  # A file to edit after it was imported.
     path = Path(sys.argv[1])
     path.write_text(path.read_text() + "\\n# edited while a process that has imported it is running")
-print(json.dumps(run(SGDSpec(0.5))))
+print(json.dumps(run(SGDSpec.of_rate(0.5))))
 """
 STEPPED = [-4.0, -8.0]
 
@@ -584,7 +584,7 @@ import json
 import other
 from host import SGDSpec, run
 
-print(json.dumps([run(other.MySpec(0.5)), run(SGDSpec(0.5))]))
+print(json.dumps([run(other.MySpec(0.5)), run(SGDSpec.of_rate(0.5))]))
 """
 TWICE, THRICE = [-9.0, -18.0], [-14.0, -28.0]
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from fastmaml import training
-from fastmaml.algorithms import MAMLSpec
+from fastmaml.algorithms import InnerLoop, MAMLSpec
 from fastmaml.models import LogisticSpec
 from fastmaml.numerics.layout import padded_width
 from fastmaml.optimizers import state_size, update
@@ -280,7 +280,7 @@ def test_parts_of_ones_own_train(monkeypatch: pytest.MonkeyPatch) -> None:
     for n_jobs in (1, None):
         run = training.Training(
             LogisticSpec(FEATURES, 0),
-            MAMLSpec(2, STEPS, rates),
+            MAMLSpec.of_order(2, InnerLoop.with_rates(np.arange(FEATURES), STEPS, rates)),
             WalkSpec(points, SHOTS, QUERIES),
             MomentumSpec(RATE, MOMENTUM),
             tasks_per_batch=TASKS,
@@ -292,7 +292,7 @@ def test_parts_of_ones_own_train(monkeypatch: pytest.MonkeyPatch) -> None:
         for _ in run.run(0, EPOCHS, EPOCHS):
             pass
         assert run.epochs_done == EPOCHS
-        found.append(run.work.theta)
+        found.append(run.theta)
     np.testing.assert_allclose(found[0][:FEATURES], theta, rtol=1e-12, atol=1e-14)
     assert not found[0][FEATURES:].any()
     assert np.abs(theta).min() > 1e-3

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from numba.core import config
 
-from fastmaml.algorithms import MAMLSpec, task_gradients
+from fastmaml.algorithms import InnerLoop, MAMLSpec, ReptileSpec, task_gradients
 from fastmaml.models import (
     LogisticSpec,
+    NetworkSpec,
     Rows,
     hessian_vector_products,
     loss_gradients,
@@ -26,7 +27,6 @@ from fastmaml.training import Training
 MODELS = {
     LogisticSpec: [(LogisticSpec(n, i), n, i) for n in (1, 3, 16, 33) for i in (0, 1)],
 }
-ALGORITHMS = {MAMLSpec}
 
 
 def ours(contract):
@@ -34,8 +34,9 @@ def ours(contract):
 
 
 def test_everything_registered_is_tested_here():
-    assert ours(loss_gradients) == ours(hessian_vector_products) == set(MODELS)
-    assert ours(task_gradients) == ALGORITHMS
+    # Networks, and algorithms in all their forms, are in `test_family`.
+    assert ours(loss_gradients) == ours(hessian_vector_products) == {*MODELS, NetworkSpec}
+    assert ours(task_gradients) == {MAMLSpec, ReptileSpec}
 
 
 CASES = [case for cases in MODELS.values() for case in cases]
@@ -96,8 +97,8 @@ def derivatives(spec, thetas, rows, vectors, want_loss=True):
 
 
 @numba.njit
-def predictions(model, thetas, rows, out, scores):
-    predict(model, thetas, rows, out)
+def predictions(model, thetas, rows, scratch, out, scores):
+    predict(model, thetas, rows, scratch, out)
     score(model, out, rows, scores)
 
 
@@ -158,7 +159,8 @@ def test_predictions_and_scores(case):
     counts = [9, 1, 17]
     thetas, rows = rows_for(spec, num_features, counts, np.random.default_rng(0))
     out, scores = np.full((3, padded_rows(17)), 5.0), np.zeros(3)
-    predictions(spec, thetas, rows, out, scores)
+    scratch = np.zeros(3 * saved_size(spec, 17))
+    predictions(spec, thetas, rows, scratch, out, scores)
     for task, count in enumerate(counts):
         (plain, targets), at = plain_rows(rows, task), thetas[task, : num_features + intercept]
         assert out[task, :count] == pytest.approx(naive.predict_proba(at, plain)[:, 1], rel=1e-13)
@@ -210,9 +212,9 @@ def engine_gradient(theta, task, rates, steps, order, intercept):
     start[:count] = theta
     training = Training(
         LogisticSpec(Xs.shape[1], intercept),
-        MAMLSpec(order, steps, padded_rates),
+        MAMLSpec.of_order(order, InnerLoop.with_rates(np.arange(count), steps, padded_rates)),
         GivenSpec(Xs[None], ys[None], Xq[None], yq[None]),
-        SGDSpec(1.0),
+        SGDSpec.of_rate(1.0),
         tasks_per_batch=1,
         gradient_scale=1.0,
         theta=start,
@@ -221,8 +223,8 @@ def engine_gradient(theta, task, rates, steps, order, intercept):
     )
     for _ in training.run(0, 1, 1):
         pass
-    assert not training.work.theta[count:].any()
-    return theta - training.work.theta[:count]
+    assert not training.theta[count:].any()
+    return theta - training.theta[:count]
 
 
 def random_task(seed, num_features, shots, queries):

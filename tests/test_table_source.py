@@ -11,9 +11,8 @@ from hypothesis import strategies as st
 from sizes import size
 
 from fastmaml import MAML, TaskSet
-from fastmaml.evaluation import table_spec
 from fastmaml.numerics.layout import padded_rows
-from fastmaml.sources import Picks, draw, matrix, prepare, requirements
+from fastmaml.sources import Picks, Table, draw, matrix, prepare, requirements
 
 SEED = 2**40 + 99
 SETTINGS = {"num_samples": 3, "query_samples": 2, "alpha": 0.5, "beta": 0.7, "verbose": False}
@@ -51,7 +50,7 @@ def draw_epochs(
 
 def drawn(tasks, tasks_per_batch, shots, queries, epochs, seed=SEED, first=0):
     """Draw epochs through the source's contract: per epoch a list of (Xs, ys, Xq, yq)."""
-    source = table_spec(tasks, shots, queries, seed)
+    source = Table(tasks, shots, queries).lower(seed)
     needs = requirements(source, tasks_per_batch)
     assert (needs.shots, needs.features) == (shots, tasks.num_features)
     # The table stays where it is.

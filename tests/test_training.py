@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sizes import COMPILED, size
 
-from fastmaml import MAML, notebook, training, ways, work
+from fastmaml import MAML, notebook, training, ways
+from fastmaml.engine import gradients
 
 SEED = 2**63 + 2**31 + 12345  # Both halves of the key matter.
 SMALL = {"num_tasks": 5, "num_samples": 3, "num_features": 4, "query_samples": 2, "alpha": 0.5, "beta": 0.7}
@@ -104,7 +105,7 @@ def test_draws_of_more_tasks_than_chunks():
 @pytest.mark.parametrize("num_tasks", [3, 5, 8, 17])
 def test_chunks_of_several_tasks(num_tasks, monkeypatch):
     """As above, with fewer chunks: of two to nine tasks, four of them side by side, or what is left."""
-    monkeypatch.setattr(work, "MAX_CHUNKS", 2)
+    monkeypatch.setattr(gradients, "MAX_CHUNKS", 2)
     model = MAML(**{**SMALL, "num_tasks": num_tasks}, random_state=SEED, epochs=3, verbose=False)
     expected = by_the_oracle(model, model.theta, 3)
     model.train()
@@ -251,7 +252,7 @@ def test_any_mixture_of_ways_gives_the_same_bits(choices, random_state):
     def choose(both):
         assert len(both) == 2
         way = both[next(turns)]
-        taken.add(way.work.num_workers)
+        taken.add(way.loop.num_workers)
         return way
 
     results = []

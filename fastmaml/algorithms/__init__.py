@@ -3,7 +3,28 @@
 The contract is in `fastmaml.algorithms.contract`; each other file holds one implementation.
 """
 
-from fastmaml.algorithms.contract import Scratch, adapt, inner_steps, task_gradients
-from fastmaml.algorithms.maml import MAMLSpec
+from fastmaml.algorithms.algorithm import Algorithm
+from fastmaml.algorithms.anil import ANIL
+from fastmaml.algorithms.contract import Scratch, adapt, inner_steps, num_learned, of_worker, task_gradients
+from fastmaml.algorithms.inner_loop import InnerLoop
+from fastmaml.algorithms.maml import FIRST_ORDER, MAML, MAMLSpec
+from fastmaml.algorithms.metasgd import MetaSGD
+from fastmaml.algorithms.reptile import Reptile, ReptileSpec
 
-__all__ = ["MAMLSpec", "Scratch", "adapt", "inner_steps", "task_gradients"]
+__all__ = [
+    "ANIL",
+    "FIRST_ORDER",
+    "MAML",
+    "Algorithm",
+    "InnerLoop",
+    "MAMLSpec",
+    "MetaSGD",
+    "Reptile",
+    "ReptileSpec",
+    "Scratch",
+    "adapt",
+    "inner_steps",
+    "num_learned",
+    "of_worker",
+    "task_gradients",
+]

@@ -4,18 +4,40 @@ Inner steps are ``theta_{s+1} = theta_s - r_s * g_s`` with the support gradient 
 rates r_s, elementwise. The meta-gradient of second order starts from the query gradient v at ``theta_K``
 and goes back through the steps, ``v <- v - H_s (r_s * v)`` with the support Hessian ``H_s`` at ``theta_s``:
 the transposed Jacobian of each step, without ever forming it. First order stops at v.
+
+Rates that are learned (Z. Li, F. Zhou, F. Chen, H. Li, "Meta-SGD", 2017, equation 4) collect ``-g_s * v`` on
+the way back. With a loss at every step (A. Antoniou, H. Edwards, A. Storkey, "How to train your MAML", ICLR
+2019, section 4) the outer loss is ``sum_s w_s q(theta_s)``, and ``w_s grad q(theta_s)`` joins v where the
+way back reaches theta_s.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from fastmaml.algorithms.contract import adapt, inner_steps, task_gradients
-from fastmaml.models import hessian_vector_products, loss_gradients
-from fastmaml.numerics.elementary import all_finite
+from fastmaml.algorithms.algorithm import Algorithm
+from fastmaml.algorithms.contract import adapt, inner_steps, num_learned, task_gradients
+from fastmaml.algorithms.inner_loop import (
+    InnerLoop,
+    adapt_in_steps,
+    add_penalty,
+    clip_gradients,
+    collect_rate_gradients,
+    mark_divergence,
+    pull_back_clip,
+    rates_of_step,
+)
+from fastmaml.models import Model, hessian_vector_products, loss_gradients
+from fastmaml.numerics.vectors import add_scaled, set_scaled, spread, step_down, subtract
 from fastmaml.runtime.compilation import kernel
+from fastmaml.validation import MOST_EPOCHS, check_choice, check_count
+
+# The least weight of a step's loss while weights are annealed, times the number of steps (Antoniou et al.'s
+# program, `get_per_step_loss_importance_vector`).
+LEAST_WEIGHT = 0.03
 
 
 class MAMLSpec(NamedTuple):
@@ -23,41 +45,142 @@ class MAMLSpec(NamedTuple):
 
     Attributes
     ----------
-    order : int
-        1 or 2.
-    inner_steps : int
-        Steps on the support rows, at least 1.
-    inner_rates : ndarray of shape (rate_steps, width)
-        A rate for each parameter and step, zero from ``num_parameters`` on, so that the padding of the
-        parameters stays zero; steps beyond the last row use the last row.
+    inner : InnerLoop
+        The inner loop.
+    second_order_from : int
+        The first epoch whose meta-gradient is of second order: 0 for order 2, `FIRST_ORDER` for order 1.
+    step_loss_epochs : int
+        Epochs in which the loss at every step counts, with weights that end with the last alone; 0 for none.
     """
 
-    order: int
-    inner_steps: int
-    inner_rates: Any
+    inner: Any
+    second_order_from: int
+    step_loss_epochs: int
+
+    @classmethod
+    def of_order(cls, order: int, inner: InnerLoop) -> MAMLSpec:
+        """Describe plain MAML of order 1 or 2."""
+        return cls(inner, 0 if order == 2 else FIRST_ORDER, 0)
+
+
+LEARNED_RATES = (None, "parameter", "layer", "layer_and_step")
+# An epoch that no run reaches.
+FIRST_ORDER = 2**62
+
+
+@dataclass(frozen=True)
+class MAML(Algorithm):
+    """MAML, of first or of second order.
+
+    Parameters
+    ----------
+    order : {1, 2}, default=2
+        Order of the meta-gradient; 2 is exact through all inner steps.
+    inner_steps : int, default=1
+        Inner steps in training.
+    inner_rate : float or array_like of shape (num_parameters,) or (inner_steps, num_parameters), default=0.01
+        Inner rate: one for all, one for each parameter, or one for each step and parameter. Where rates are
+        learned, what learning starts from.
+    clip_norm : float, optional
+        The Euclidean norm that each inner gradient is clipped to. The meta-gradient goes through the
+        clipping.
+    learned_rates : {None, "parameter", "layer", "layer_and_step"}, default=None
+        Which inner rates are learned along with theta: none; one for each parameter [1]_; one for each
+        layer; one for each inner step and layer [2]_.
+    first_order_epochs : int, default=0
+        Epochs of first order before those of second order (derivative-order annealing [2]_).
+    step_loss_epochs : int, default=0
+        Epochs in which the query loss after every inner step counts (multi-step loss [2]_): all steps alike
+        at first, then less and less of all but the last.
+
+    References
+    ----------
+    .. [1] Z. Li, F. Zhou, F. Chen and H. Li, "Meta-SGD: Learning to Learn Quickly for Few-Shot Learning",
+       2017.
+    .. [2] A. Antoniou, H. Edwards and A. Storkey, "How to train your MAML", ICLR 2019.
+    """
+
+    order: int = 2
+    inner_steps: int = 1
+    inner_rate: Any = 0.01
+    clip_norm: float | None = None
+    learned_rates: str | None = None
+    first_order_epochs: int = 0
+    step_loss_epochs: int = 0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_choice("order", self.order, (1, 2))
+        check_choice("learned_rates", self.learned_rates, LEARNED_RATES)
+        check_count("first_order_epochs", self.first_order_epochs, 0, MOST_EPOCHS)
+        check_count("step_loss_epochs", self.step_loss_epochs, 0, MOST_EPOCHS)
+
+    def lower(self, model: Model, dtype: np.dtype[Any]) -> MAMLSpec:
+        """Return the spec for a model."""
+        if self.learned_rates is None:
+            inner = self._inner_loop(model, self._rates(model), dtype)
+        else:
+            inner = self._learning_loop(model, self._places(model), self.initial_rates(model), dtype)
+        second_order_from = FIRST_ORDER if self.order == 1 else int(self.first_order_epochs)
+        return MAMLSpec(inner, second_order_from, int(self.step_loss_epochs))
+
+    def _places(self, model: Model) -> np.ndarray:
+        """Return which of the learned rates a parameter has, (rate_steps, num_parameters)."""
+        sizes = [layer.size for layer in model.layers()]
+        if self.learned_rates == "parameter":
+            return np.arange(sum(sizes))[np.newaxis]
+        steps = self.inner_steps if self.learned_rates == "layer_and_step" else 1
+        layers = np.repeat(np.arange(len(sizes)), sizes)
+        return layers + len(sizes) * np.arange(steps)[:, np.newaxis]
+
+    def initial_rates(self, model: Model) -> np.ndarray:
+        """Return the rates that learning starts from.
+
+        Returns
+        -------
+        ndarray of shape (0,), (num_parameters,), (layers,) or (inner_steps, layers)
+        """
+        if self.learned_rates is None:
+            return np.zeros(0)
+        given, places = self._rates(model), self._places(model)
+        if self.learned_rates == "parameter":
+            return given[0]
+        # Of several given for one that is learned, their mean.
+        given = np.broadcast_to(given, (max(len(given), len(places)), given.shape[1]))
+        places = np.broadcast_to(places, given.shape)
+        counts = np.bincount(places.ravel())
+        rates: np.ndarray = np.bincount(places.ravel(), given.ravel()) / counts
+        layers = len(model.layers())
+        return rates.reshape(-1, layers) if self.learned_rates == "layer_and_step" else rates
 
 
 @inner_steps.register(MAMLSpec)
 def _inner_steps(algorithm: Any) -> Any:
-    return algorithm.inner_steps
+    return algorithm.inner.steps
+
+
+@num_learned.register(MAMLSpec)
+def _num_learned(algorithm: Any) -> Any:
+    return algorithm.inner.num_rates
 
 
 @kernel
-def _inner_step(algorithm: Any, step: int, thetas: Any, gradients: Any, thetas_out: Any) -> None:
-    """Write each task's ``theta - rate * gradient`` with the rates of this step."""
-    rates = algorithm.inner_rates
-    rate = rates[min(step, rates.shape[0] - 1)]
-    for task in range(thetas.shape[0]):
-        theta, gradient, theta_out = thetas[task], gradients[task], thetas_out[task]
-        for k in range(rate.size):
-            theta_out[k] = theta[k] - rate[k] * gradient[k]
+def step_loss_weight(algorithm: Any, epoch: int, step: int) -> float:
+    """Return the weight of the query loss after ``step`` inner steps, 1 to K; all of them add up to 1."""
+    steps, epochs = algorithm.inner.steps, algorithm.step_loss_epochs
+    if epochs == 0 or steps == 1:
+        return 1.0 if step == steps else 0.0
+    least = LEAST_WEIGHT / steps
+    early = max(1.0 / steps - epoch * (1.0 / steps / epochs), least)
+    return early if step < steps else 1.0 - (steps - 1) * early
 
 
 @task_gradients.register(MAMLSpec)
 def _task_gradients(
     algorithm: Any,
     model: Any,
-    theta: Any,
+    epoch: int,
+    meta: Any,
     support: Any,
     query: Any,
     want_loss: bool,
@@ -66,46 +189,58 @@ def _task_gradients(
     support_losses_out: Any,
     query_losses_out: Any,
 ) -> None:
-    tasks, steps = gradients_out.shape[0], algorithm.inner_steps
-    trajectory, saved = scratch.trajectory, scratch.saved
-    for task in range(tasks):
-        start = trajectory[0, task]
-        for k in range(theta.size):
-            start[k] = theta[k]
-    # One call for support and query rows: it is inlined, and once is enough.
+    inner = algorithm.inner
+    tasks, steps = support.count.size, inner.steps
+    trajectory, applied, norms = scratch.trajectory, scratch.applied, scratch.norms
+    width = trajectory.shape[2]
+    spread(meta, tasks, width, trajectory[0])
+    each_step = algorithm.step_loss_epochs > 0 and steps > 1
+    # One call for support and query rows: it is inlined, and once is enough. The query gradient is wanted
+    # after the last step, or after every step but none.
     for s in range(steps + 1):
         last = s == steps
-        rows = query if last else support
-        losses_out = query_losses_out if last else support_losses_out
-        current, seen = trajectory[s, :tasks], want_loss and (s == 0 or last)
-        loss_gradients(model, current, rows, seen, saved[s], gradients_out, losses_out)
+        for kind in range(2):
+            on_query = kind == 1
+            if (last or (s > 0 and each_step)) if on_query else not last:
+                loss_gradients(
+                    model,
+                    trajectory[s],
+                    query if on_query else support,
+                    want_loss and (last or (s == 0 and not on_query)),
+                    # Nobody goes back through the query rows.
+                    scratch.saved[steps if on_query else s],
+                    scratch.query_gradients[s] if on_query else applied[s],
+                    query_losses_out if on_query else support_losses_out,
+                )
         if not last:
-            _inner_step(algorithm, s, current, gradients_out, trajectory[s + 1, :tasks])
-    # A sigmoid makes a finite gradient of infinite parameters: say that they are infinite.
-    for task in range(tasks):
-        if not all_finite(trajectory[steps, task]):
-            gradients_out[task, 0] = np.nan
-    if algorithm.order == 2:
-        rates, vectors, products = algorithm.inner_rates, scratch.vectors[:tasks], scratch.products[:tasks]
+            add_penalty(inner, trajectory[s], tasks, applied[s])
+            clip_gradients(inner, tasks, applied[s], norms[s])
+            rates = rates_of_step(inner, meta, s, scratch.rates[s])
+            step_down(trajectory[s], rates, applied[s], tasks, width, trajectory[s + 1])
+    weight = meta.dtype.type(step_loss_weight(algorithm, epoch, steps))
+    set_scaled(weight, scratch.query_gradients[steps], tasks, width, gradients_out)
+    if inner.num_rates > 0:
+        gradients_out[:, width:] = 0
+    second_order = epoch >= algorithm.second_order_from
+    if second_order or each_step or inner.num_rates > 0:
+        vectors, products = scratch.vectors, scratch.products
         for back in range(steps):
             s = steps - 1 - back
-            rate = rates[min(s, rates.shape[0] - 1)]
-            for task in range(tasks):
-                vector, gradient = vectors[task], gradients_out[task]
-                for k in range(rate.size):
-                    vector[k] = rate[k] * gradient[k]
-            hessian_vector_products(model, trajectory[s, :tasks], support, saved[s], vectors, products)
-            for task in range(tasks):
-                gradient, product = gradients_out[task], products[task]
-                for k in range(rate.size):
-                    gradient[k] -= product[k]
+            if inner.num_rates > 0:
+                collect_rate_gradients(inner, tasks, s, applied[s], gradients_out, gradients_out)
+            if second_order:
+                rates = rates_of_step(inner, meta, s, scratch.rates[s])
+                set_scaled(rates, gradients_out, tasks, width, vectors)
+                pull_back_clip(inner, tasks, applied[s], norms[s], vectors)
+                hessian_vector_products(model, trajectory[s], support, scratch.saved[s], vectors, products)
+                add_penalty(inner, vectors, tasks, products)
+                subtract(products, tasks, width, gradients_out)
+            if each_step and s > 0:
+                weight = meta.dtype.type(step_loss_weight(algorithm, epoch, s))
+                add_scaled(weight, scratch.query_gradients[s], tasks, width, gradients_out)
+    mark_divergence(trajectory[steps], tasks, gradients_out)
 
 
 @adapt.register(MAMLSpec)
-def _adapt(algorithm: Any, model: Any, rows: Any, steps: int, scratch: Any) -> None:
-    tasks = rows.count.size
-    gradients = scratch.products[:tasks]
-    for s in range(steps):
-        current = scratch.trajectory[s, :tasks]
-        loss_gradients(model, current, rows, False, scratch.saved[0], gradients, scratch.losses)
-        _inner_step(algorithm, s, current, gradients, scratch.trajectory[s + 1, :tasks])
+def _adapt(algorithm: Any, model: Any, meta: Any, rows: Any, steps: int, scratch: Any) -> None:
+    adapt_in_steps(algorithm.inner, model, meta, rows, steps, scratch)

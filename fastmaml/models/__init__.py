@@ -7,20 +7,43 @@ from fastmaml.models.contract import (
     Rows,
     hessian_vector_products,
     loss_gradients,
+    num_outputs,
     num_parameters,
+    positions,
     predict,
     saved_size,
     score,
+    theta_size,
 )
-from fastmaml.models.logistic import LogisticSpec
+from fastmaml.models.linear import Linear
+from fastmaml.models.logistic import Logistic, LogisticSpec
+from fastmaml.models.mlp import MLP
+from fastmaml.models.model import Model, as_model, check_features, check_targets, pad, theta_width, unpad
+from fastmaml.models.network import NetworkSpec
+from fastmaml.models.softmax import Softmax
 
 __all__ = [
+    "MLP",
+    "Linear",
+    "Logistic",
     "LogisticSpec",
+    "Model",
+    "NetworkSpec",
     "Rows",
+    "Softmax",
+    "as_model",
+    "check_features",
+    "check_targets",
     "hessian_vector_products",
     "loss_gradients",
+    "num_outputs",
     "num_parameters",
+    "pad",
+    "positions",
     "predict",
     "saved_size",
     "score",
+    "theta_size",
+    "theta_width",
+    "unpad",
 ]

@@ -1,7 +1,7 @@
 """Models: what is learned. The contract of a model.
 
 A model is a spec (a NamedTuple of its sizes) for which the functions below are registered. Parameters lie in
-one flat vector ``theta`` of ``num_parameters`` entries, padded with zeros to ``padded_width``
+one flat vector ``theta``, at `positions` of the model's own choice, padded with zeros to ``padded_width``
 (`fastmaml.numerics.layout`).
 
 All functions work on a few tasks at a time, each with parameters and rows of its own. A small model's
@@ -25,8 +25,8 @@ class Rows(NamedTuple):
         The matrix; C-contiguous.
     index : ndarray of shape (tasks, >= padded_rows(count)) of int64
         Which of its rows; what stands from a task's count on are rows too, though not these.
-    y : ndarray of shape (tasks, >= padded_rows(count))
-        Targets, in the dtype of theta; anything finite from a task's count on.
+    y : ndarray of shape (tasks, >= padded_rows(count) * targets)
+        Targets, in the dtype of theta, those of a row together; anything finite from a task's last row on.
     count : ndarray of shape (tasks,) of int64
         How many rows each task has.
     """
@@ -39,7 +39,25 @@ class Rows(NamedTuple):
 
 @contract
 def num_parameters(model: Any) -> Any:
-    """Return the number of parameters, without padding."""
+    """Return the number of parameters."""
+
+
+@contract
+def positions(model: Any) -> Any:
+    """Return where in theta each of its ``num_parameters`` parameters stands, ascending; an ndarray of int64.
+
+    Called from Python only. What stands between them is padding, and zero.
+    """
+
+
+@contract
+def theta_size(model: Any) -> Any:
+    """Return the length of the layout of `positions`. Called from Python only."""
+
+
+@contract
+def num_outputs(model: Any) -> Any:
+    """Return how many numbers `predict` writes for each row."""
 
 
 @contract
@@ -60,16 +78,16 @@ def loss_gradients(
     ----------
     model : NamedTuple
         The spec.
-    thetas : ndarray of shape (tasks, width)
-        Each task's parameters, zero from ``num_parameters`` on.
+    thetas : ndarray of shape (>= tasks, width)
+        Each task's parameters, zero in the padding.
     rows : Rows
         Each task's rows.
     want_loss : bool
         Whether anybody sees the losses. If not, leave them.
     saved_out : ndarray of shape (>= tasks * saved_size,)
         What `hessian_vector_products` at the same parameters and rows will want.
-    gradients_out : ndarray of shape (tasks, width)
-        Receives the gradients; anything finite from ``num_parameters`` on.
+    gradients_out : ndarray of shape (>= tasks, width)
+        Receives the gradients; anything finite in the padding.
     losses_out : ndarray of shape (tasks,) of float64
         Receives the mean losses.
     """
@@ -87,24 +105,26 @@ def hessian_vector_products(
         As `loss_gradients` had them.
     saved : ndarray of shape (>= tasks * saved_size,)
         What `loss_gradients` kept; may be overwritten, it is used once.
-    vectors : ndarray of shape (tasks, width)
-        Zero from ``num_parameters`` on.
-    products_out : ndarray of shape (tasks, width)
-        Receives the products; anything finite from ``num_parameters`` on.
+    vectors : ndarray of shape (>= tasks, width)
+        Zero in the padding.
+    products_out : ndarray of shape (>= tasks, width)
+        Receives the products; anything finite in the padding.
     """
 
 
 @contract
-def predict(model: Any, thetas: Any, rows: Any, predictions_out: Any) -> None:
+def predict(model: Any, thetas: Any, rows: Any, scratch: Any, predictions_out: Any) -> None:
     """Write the prediction for each row (for a classifier of two classes the probability of class 1).
 
-    predictions_out (tasks, >= padded_rows(count)): entries from a task's count on may be overwritten.
+    scratch (>= tasks * saved_size): memory to use. predictions_out (tasks, >= padded_rows(count) *
+    num_outputs), those of a row together: entries from a task's last row on may be overwritten.
     """
 
 
 @contract
 def score(model: Any, predictions: Any, rows: Any, scores_out: Any) -> None:
-    """Write how good each task's predictions are: for a classifier the share of its rows that is right.
+    """Write what each task's predictions are worth.
 
-    predictions (tasks, >= count), scores_out (tasks,).
+    For a classifier the share of its rows that is right, for a regression the mean squared error.
+    predictions (tasks, >= count * num_outputs), scores_out (tasks,).
     """

@@ -10,20 +10,28 @@ With ``z = x . theta`` (and the intercept), ``p = sigmoid(z)``, ``q = sigmoid(-z
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, NamedTuple
+
+import numpy as np
 
 from fastmaml.models.contract import (
     hessian_vector_products,
     loss_gradients,
+    num_outputs,
     num_parameters,
+    positions,
     predict,
     saved_size,
     score,
+    theta_size,
 )
+from fastmaml.models.model import Layered, whole_classes
 from fastmaml.numerics.elementary import logistic_loss, sigmoid_both_ways, sigmoid_in_place
 from fastmaml.numerics.layout import padded_rows
 from fastmaml.numerics.products import rows_times_vectors, vectors_times_rows
 from fastmaml.runtime.compilation import kernel
+from fastmaml.validation import check_count
 
 
 class LogisticSpec(NamedTuple):
@@ -41,9 +49,59 @@ class LogisticSpec(NamedTuple):
     intercept: int
 
 
+@dataclass(frozen=True)
+class Logistic(Layered):
+    """Logistic regression of two classes, 0 and 1.
+
+    Parameters
+    ----------
+    num_features : int
+        Features of a row.
+    intercept : bool, default=True
+        Whether there is an intercept, the last parameter.
+    l2 : float, default=0.0
+        L2 penalty: ``l2 / 2 * |weights|^2`` is added to the support loss.
+    initializer, initializer_scale : str, float, default="zeros", 1.0
+        How the weights start, see `fastmaml.models.initializers`.
+    """
+
+    num_features: int
+    classifies = True
+
+    def __post_init__(self) -> None:
+        check_count("num_features", self.num_features)
+        super().__post_init__()
+
+    def _sizes(self) -> tuple[int, ...]:
+        return self.num_features, 1
+
+    def spec(self) -> LogisticSpec:
+        """Return the spec."""
+        return LogisticSpec(int(self.num_features), int(self.intercept))
+
+    def check_targets(self, name: str, y: np.ndarray) -> None:
+        """Raise unless every target is 0 or 1."""
+        whole_classes(name, y, 2)
+
+
 @num_parameters.register(LogisticSpec)
 def _num_parameters(model: Any) -> Any:
     return model.num_features + model.intercept
+
+
+@positions.register(LogisticSpec)
+def _positions(model: Any) -> Any:
+    return np.arange(model.num_features + model.intercept)
+
+
+@theta_size.register(LogisticSpec)
+def _theta_size(model: Any) -> Any:
+    return model.num_features + model.intercept
+
+
+@num_outputs.register(LogisticSpec)
+def _num_outputs(model: Any) -> Any:
+    return 1
 
 
 @saved_size.register(LogisticSpec)
@@ -122,7 +180,7 @@ def _hessian_vector_products(
 
 
 @predict.register(LogisticSpec)
-def _predict(model: Any, thetas: Any, rows: Any, predictions_out: Any) -> None:
+def _predict(model: Any, thetas: Any, rows: Any, scratch: Any, predictions_out: Any) -> None:
     stride, tasks = predictions_out.shape[1], rows.count.size
     flat = predictions_out.reshape(-1)
     _logits(model, thetas, rows, stride, flat)

@@ -19,7 +19,7 @@ import numpy as np
 from numba.core import config, types
 from numba.extending import overload
 
-from fastmaml.runtime.compilation import EXACT_FLAGS, exact
+from fastmaml.runtime.compilation import EXACT_FLAGS, exact, kernel
 from fastmaml.runtime.intrinsics import as_float32, as_float64, float32_bits, float64_bits
 
 LOG2_E = 1.4426950408889634
@@ -147,3 +147,22 @@ def all_finite(values: Any) -> bool:
     for k in range(values.size):
         bad += 0 if abs(values[k]) < np.inf else 1
     return bad == 0
+
+
+@kernel
+def euclidean_norm(values: Any) -> float:
+    """Return the norm of a vector; no square overflows or vanishes. NaN and infinity come out as they are."""
+    largest = 0.0
+    for k in range(values.size):
+        largest = max(largest, abs(float(values[k])))
+    if not 0 < largest < np.inf:
+        # A comparison hides a NaN.
+        total = 0.0
+        for k in range(values.size):
+            total += abs(float(values[k]))
+        return total
+    total = 0.0
+    for k in range(values.size):
+        part = float(values[k]) / largest
+        total += part * part
+    return largest * math.sqrt(total)

@@ -22,7 +22,7 @@ from fastmaml.runtime.compilation import EXACT_FLAGS, exact, inlined
 from fastmaml.runtime.emission import emit_loop, splat
 
 # What a draw is for: draws for different purposes never share a word.
-PURPOSE_INIT, PURPOSE_ORDER, PURPOSE_ROWS, PURPOSE_SUPPORT, PURPOSE_QUERY = 0, 1, 2, 3, 4
+PURPOSE_INIT, PURPOSE_ORDER, PURPOSE_ROWS, PURPOSE_SUPPORT, PURPOSE_QUERY, PURPOSE_TASK = 0, 1, 2, 3, 4, 5
 
 MULTIPLIER_0, MULTIPLIER_1 = np.uint64(0xD2511F53), np.uint64(0xCD9E8D57)
 WEYL_0, WEYL_1 = np.uint64(0x9E3779B9), np.uint64(0xBB67AE85)

@@ -16,18 +16,16 @@ from typing import Any
 
 import numpy as np
 from llvmlite import ir
-from numba.core import cgutils, config, errors, types
-from numba.extending import intrinsic, overload
+from numba.core import cgutils, config, types
+from numba.extending import intrinsic
 
-from fastmaml.runtime.compilation import KERNEL_FLAGS
-from fastmaml.runtime.emission import WORD, emit_loop, splat
+from fastmaml.numerics.lanes import SCALARS, Lanes, array_parts, call_once, check_layout, compile_as
+from fastmaml.runtime.emission import emit_loop
 
-LANE_BYTES = 64
 # Rows whose dot products are summed up together: one shuffle serves four.
 GROUP = 4
 # Lane blocks of a sum of rows that are kept in registers at once.
 WIDE = 4
-SCALARS = {types.float32: ir.FloatType(), types.float64: ir.DoubleType()}
 
 
 def rows_times_vectors(X: Any, index: Any, count: Any, vectors: Any, stride: int, out: Any) -> None:
@@ -57,72 +55,10 @@ def vectors_times_rows(coefficients: Any, stride: int, X: Any, index: Any, count
             out[task, : X.shape[1]] += coefficients[task * stride + r] * row
 
 
-class _Lanes:
-    """Vector instructions on lane blocks of one float type, emitted where a builder stands."""
-
-    def __init__(self, builder: Any, dtype: Any) -> None:
-        self.builder = builder
-        self.scalar = SCALARS[dtype]
-        self.itemsize = dtype.bitwidth // 8
-        self.count = LANE_BYTES // self.itemsize
-        self.vector = ir.VectorType(self.scalar, self.count)
-        self.zero = ir.Constant(self.vector, None)
-
-    def integer(self, value: int) -> Any:
-        return ir.Constant(WORD, value)
-
-    def address(self, base: Any, index: Any, vector: Any = None) -> Any:
-        return self.builder.bitcast(self.builder.gep(base, [index]), (vector or self.vector).as_pointer())
-
-    def load(self, base: Any, index: Any) -> Any:
-        return self.builder.load(self.address(base, index), align=self.itemsize)
-
-    def first(self, count: Any) -> Any:
-        """Return a mask of the first ``count`` lanes."""
-        # Integers as wide as the lanes: their comparison is the mask, and need not be packed.
-        integer = ir.IntType(8 * self.itemsize)
-        numbers = ir.Constant(ir.VectorType(integer, self.count), list(range(self.count)))
-        limit = count if integer == WORD else self.builder.trunc(count, integer)
-        return self.builder.icmp_signed("<", numbers, self.splat(limit))
-
-    def store(self, value: Any, base: Any, index: Any) -> None:
-        self.builder.store(value, self.address(base, index, value.type), align=self.itemsize)
-
-    def splat(self, value: Any) -> Any:
-        return splat(self.builder, value, self.count)
-
-    def multiply_add(self, a: Any, b: Any, c: Any) -> Any:
-        name = f"llvm.fmuladd.v{self.count}f{8 * self.itemsize}"
-        kind = ir.FunctionType(self.vector, [self.vector] * 3)
-        function = cgutils.get_or_insert_function(self.builder.module, kind, name)
-        return self.builder.call(function, [a, b, c])
-
-    def shuffle(self, a: Any, b: Any, lanes: list[int]) -> Any:
-        mask = ir.Constant(ir.VectorType(ir.IntType(32), len(lanes)), lanes)
-        return self.builder.shuffle_vector(a, b, mask)
-
-    def fold_to_four(self, value: Any) -> Any:
-        """Add the upper half to the lower until four lanes are left."""
-        count = self.count
-        while count > GROUP:
-            count //= 2
-            low = self.shuffle(value, value, list(range(count)))
-            high = self.shuffle(value, value, list(range(count, 2 * count)))
-            value = self.builder.fadd(low, high)
-        return value
-
-    def sums_of_four(self, values: list[Any]) -> Any:
-        """Return the sums over the lanes of four vectors, as one vector of four."""
-        a, b, c, d = (self.fold_to_four(value) for value in values)
-        ab = self.builder.fadd(self.shuffle(a, b, [0, 4, 2, 6]), self.shuffle(a, b, [1, 5, 3, 7]))
-        cd = self.builder.fadd(self.shuffle(c, d, [0, 4, 2, 6]), self.shuffle(c, d, [1, 5, 3, 7]))
-        return self.builder.fadd(self.shuffle(ab, cd, [0, 1, 4, 5]), self.shuffle(ab, cd, [2, 3, 6, 7]))
-
-
 class _Rows:
     """Loads from the picked rows of a matrix, converted to the lanes' type."""
 
-    def __init__(self, lanes: _Lanes, dtype: Any, data: Any, features: Any) -> None:
+    def __init__(self, lanes: Lanes, dtype: Any, data: Any, features: Any) -> None:
         self.lanes, self.builder, self.data, self.features = lanes, lanes.builder, data, features
         self.scalar = SCALARS[dtype]
         self.itemsize = dtype.bitwidth // 8
@@ -163,7 +99,7 @@ class _Rows:
 
 def _emit_rows_times_vectors(builder: Any, matrix_dtype: Any, dtype: Any, args: Any) -> None:
     data, features, index, index_stride, count, tasks, vectors, width, stride, out = args
-    lanes = _Lanes(builder, dtype)
+    lanes = Lanes(builder, dtype)
     rows = _Rows(lanes, matrix_dtype, data, features)
 
     def task(number: Any, _: list[Any]) -> list[Any]:
@@ -201,7 +137,7 @@ def _emit_rows_times_vectors(builder: Any, matrix_dtype: Any, dtype: Any, args: 
 
 def _emit_vectors_times_rows(builder: Any, matrix_dtype: Any, dtype: Any, args: Any) -> None:
     data, features, index, index_stride, count, tasks, coefficients, stride, width, out = args
-    lanes = _Lanes(builder, dtype)
+    lanes = Lanes(builder, dtype)
     rows = _Rows(lanes, matrix_dtype, data, features)
 
     def span(column: Any, loads: list[Any]) -> None:
@@ -251,54 +187,22 @@ def _emit_vectors_times_rows(builder: Any, matrix_dtype: Any, dtype: Any, args: 
     builder.position_at_end(after)
 
 
-def _call(builder: Any, emit: Any, dtypes: tuple[Any, Any], values: list[Any]) -> None:
-    """Call a function of plain numbers and pointers that an emitter fills, once in a module.
-
-    It is not inlined: its instructions would be optimised again in every place that calls it, and in all
-    the functions around that.
-    """
-    name = f"fastmaml.{emit.__name__}.{dtypes[0]}.{dtypes[1]}"
-    function = builder.module.globals.get(name)
-    if function is None:
-        kind = ir.FunctionType(ir.VoidType(), [value.type for value in values])
-        function = ir.Function(builder.module, kind, name)
-        function.linkage = "linkonce_odr"
-        function.attributes.add("noinline")
-        function.attributes.add("nounwind")
-        body = ir.IRBuilder(function.append_basic_block("entry"))
-        emit(body, *dtypes, function.args)
-        body.ret_void()
-    builder.call(function, values)
-
-
-def _parts(context: Any, builder: Any, array_type: Any, value: Any) -> tuple[Any, list[Any]]:
-    """Return the address of an array's first entry, and its shape."""
-    array = context.make_array(array_type)(context, builder, value)
-    return array.data, cgutils.unpack_tuple(builder, array.shape)
-
-
-def _check_layout(*arrays: Any) -> None:
-    for array in arrays:
-        if array.layout != "C":
-            raise errors.TypingError(f"expected a C-contiguous array, but {array} came")
-
-
 if not config.DISABLE_JIT:
 
     @intrinsic
     def _rows_times_vectors(
         typingctx: Any, X: Any, index: Any, count: Any, vectors: Any, stride: Any, out: Any
     ) -> Any:
-        _check_layout(X, index, count, vectors, out)
+        check_layout(X, index, count, vectors, out)
 
         def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
             (X_data, X_shape), (index_data, index_shape), (count_data, count_shape), (data, shape) = (
-                _parts(context, builder, signature.args[i], args[i]) for i in range(4)
+                array_parts(context, builder, signature.args[i], args[i]) for i in range(4)
             )
-            out_data, _ = _parts(context, builder, out, args[5])
+            out_data, _ = array_parts(context, builder, out, args[5])
             values = [X_data, X_shape[1], index_data, index_shape[1], count_data, count_shape[0]]
             values += [data, shape[1], args[4], out_data]
-            _call(builder, _emit_rows_times_vectors, (X.dtype, vectors.dtype), values)
+            call_once(builder, _emit_rows_times_vectors, (X.dtype, vectors.dtype), values)
             return context.get_dummy_value()
 
         return types.none(X, index, count, vectors, types.int64, out), generate
@@ -307,27 +211,19 @@ if not config.DISABLE_JIT:
     def _vectors_times_rows(
         typingctx: Any, coefficients: Any, stride: Any, X: Any, index: Any, count: Any, out: Any
     ) -> Any:
-        _check_layout(coefficients, X, index, count, out)
+        check_layout(coefficients, X, index, count, out)
 
         def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
             (X_data, X_shape), (index_data, index_shape), (count_data, count_shape), (data, shape) = (
-                _parts(context, builder, signature.args[i], args[i]) for i in range(2, 6)
+                array_parts(context, builder, signature.args[i], args[i]) for i in range(2, 6)
             )
-            coefficients_data, _ = _parts(context, builder, coefficients, args[0])
+            coefficients_data, _ = array_parts(context, builder, coefficients, args[0])
             values = [X_data, X_shape[1], index_data, index_shape[1], count_data, count_shape[0]]
             values += [coefficients_data, args[1], shape[1], data]
-            _call(builder, _emit_vectors_times_rows, (X.dtype, out.dtype), values)
+            call_once(builder, _emit_vectors_times_rows, (X.dtype, out.dtype), values)
             return context.get_dummy_value()
 
         return types.none(coefficients, types.int64, X, index, count, out), generate
 
-    def _compile_as(instructions: Any, function: Any) -> None:
-        """Let compiled code that calls the function run the instructions instead."""
-
-        def implementation(*args: Any) -> Any:
-            return instructions(*args)
-
-        overload(function, jit_options=KERNEL_FLAGS, strict=False)(lambda *args: implementation)
-
-    _compile_as(_rows_times_vectors, rows_times_vectors)
-    _compile_as(_vectors_times_rows, vectors_times_rows)
+    compile_as(_rows_times_vectors, rows_times_vectors)
+    compile_as(_vectors_times_rows, vectors_times_rows)

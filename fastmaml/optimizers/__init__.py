@@ -3,7 +3,21 @@
 The contract is in `fastmaml.optimizers.contract`; each other file holds one implementation.
 """
 
+from fastmaml.optimizers.adam import Adam, AdamSpec, AdamW
 from fastmaml.optimizers.contract import state_size, update
-from fastmaml.optimizers.sgd import SGDSpec
+from fastmaml.optimizers.momentum import Momentum, MomentumSpec
+from fastmaml.optimizers.outer_rate import Optimizer
+from fastmaml.optimizers.sgd import SGD, SGDSpec
 
-__all__ = ["SGDSpec", "state_size", "update"]
+__all__ = [
+    "SGD",
+    "Adam",
+    "AdamSpec",
+    "AdamW",
+    "Momentum",
+    "MomentumSpec",
+    "Optimizer",
+    "SGDSpec",
+    "state_size",
+    "update",
+]

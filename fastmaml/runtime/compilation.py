@@ -22,10 +22,12 @@ from typing import Any, TypeVar
 
 import numba
 from numba.core import config
+from numba.core.registry import cpu_target
 from numba.extending import register_jitable
 
 from fastmaml.runtime.cache import attach_cache
 from fastmaml.runtime.interruption import interrupts_heard
+from fastmaml.runtime.libraries import inner_libraries
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -96,16 +98,16 @@ def driver(function: Function, *, parallel: bool = False, wrapper: bool = True) 
     )
     if not config.DISABLE_JIT:
         attach_cache(dispatcher, tag="parallel" if parallel else "serial")
-        _hear_interrupts(dispatcher)
+        _compile_with_care(dispatcher)
     return dispatcher
 
 
-def _hear_interrupts(dispatcher: Any) -> None:
-    """Let no Ctrl-C be lost while a dispatcher compiles or loads."""
+def _compile_with_care(dispatcher: Any) -> None:
+    """Let no Ctrl-C be lost while a dispatcher compiles or loads, and compile what it calls once."""
     compile_or_load = dispatcher.compile
 
-    def compile_hearing(signature: Any) -> Any:
-        with interrupts_heard():
+    def compile_carefully(signature: Any) -> Any:
+        with interrupts_heard(), inner_libraries(cpu_target.target_context.codegen()):
             return compile_or_load(signature)
 
-    dispatcher.compile = compile_hearing
+    dispatcher.compile = compile_carefully

@@ -5,14 +5,16 @@ each parallel region unpacks and packs them again: for the engine's loop that wa
 `bind` writes the record (a NamedTuple of numbers, arrays and specs) once into a flat buffer, laid out as
 the compiled code expects, and compiles the entry point for the record's *address*. Inside, ``work.field``
 loads that one field. What is left for `call_entry` and the parallel launch to hand on are addresses and
-integers, so one launcher serves every entry point.
+integers, so one launcher serves every entry point, and entry points call each other by address.
 
-An entry point is a function ``entry(work, step, worker)`` that returns nothing. Arrays come out of the
-record as borrowed views, without reference counting: a `BoundEntry` holds them for as long as it lives.
+An entry point is a function of a record and of integers that returns nothing; those for the launcher are
+``entry(work, step, worker)``. Arrays come out of the record as borrowed views, without reference counting: a
+`BoundEntry` holds them for as long as it lives.
 """
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -26,7 +28,20 @@ from numba.extending import infer_getattr, intrinsic, lower_getattr_generic, reg
 
 from fastmaml.runtime.compilation import driver
 
-Entry = Callable[[Any, int, int], None]
+Entry = Callable[..., None]
+
+
+class Call(NamedTuple):
+    """What `call_entry` needs, as a field of another record.
+
+    Attributes
+    ----------
+    entry, record : int
+        Addresses; without the JIT the function and the record themselves.
+    """
+
+    entry: Any
+    record: Any
 
 
 class BoundEntry(NamedTuple):
@@ -43,6 +58,11 @@ class BoundEntry(NamedTuple):
     entry: Any
     record: Any
     keep: Any
+
+    @property
+    def call(self) -> Call:
+        """The addresses alone, which do not keep anything alive."""
+        return Call(self.entry, self.record)
 
 
 class RecordAddress(types.Type):  # type: ignore[misc]
@@ -130,7 +150,7 @@ _compiled: dict[Any, _Compiled] = {}
 
 
 def entry_point(function: Entry) -> Any:
-    """Compile a function ``entry(work, step, worker)`` for addresses of records, kept in the disk cache."""
+    """Compile a function of a record and of integers for addresses of records, kept in the disk cache."""
     return driver(function, wrapper=False)
 
 
@@ -166,7 +186,8 @@ def bind(entry: Any, record: Any) -> BoundEntry:
 def _compile(entry: Any, record: Any) -> _Compiled:
     """Compile an entry point for the type of a record, or load it."""
     record_type = typeof(record)
-    signature = (RecordAddress(record_type), types.int64, types.int64)
+    integers = len(inspect.signature(entry.py_func).parameters) - 1
+    signature = (RecordAddress(record_type), *[types.int64] * integers)
     entry.compile(signature)
     result = entry.overloads[signature]
     context = result.target_context
@@ -177,25 +198,26 @@ def _compile(entry: Any, record: Any) -> _Compiled:
 
 if config.DISABLE_JIT:
 
-    def call_entry(entry: Any, record: Any, step: Any, worker: Any) -> None:
+    def call_entry(entry: Any, record: Any, *integers: Any) -> None:
         """Call an entry point on its record."""
-        entry(record, step, worker)
+        entry(record, *integers)
 
 else:
 
     @intrinsic
-    def call_entry(typingctx: Any, entry: Any, record: Any, step: Any, worker: Any) -> Any:
-        """Call the entry point at an address on the record at another."""
+    def call_entry(typingctx: Any, entry: Any, record: Any, *integers: Any) -> Any:
+        """Call the entry point at an address on the record at another, with integers."""
 
         def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
             word, pointer = ir.IntType(64), ir.IntType(8).as_pointer()
-            function_type = ir.FunctionType(ir.VoidType(), [pointer, word, word])
-            integers = [
-                context.cast(builder, value, given, types.int64)
-                for value, given in zip(args, signature.args, strict=True)
-            ]
-            function = builder.inttoptr(integers[0], function_type.as_pointer())
-            builder.call(function, [builder.inttoptr(integers[1], pointer), *integers[2:]])
+            # Numba hands over what follows as one tuple.
+            packed, types_packed = args[2], signature.args[2]
+            numbers = cgutils.unpack_tuple(builder, packed, len(types_packed))
+            given = zip([*args[:2], *numbers], [*signature.args[:2], *types_packed], strict=True)
+            words = [context.cast(builder, value, kind, types.int64) for value, kind in given]
+            function_type = ir.FunctionType(ir.VoidType(), [pointer] + [word] * len(numbers))
+            function = builder.inttoptr(words[0], function_type.as_pointer())
+            builder.call(function, [builder.inttoptr(words[1], pointer), *words[2:]])
             return context.get_dummy_value()
 
-        return types.none(entry, record, step, worker), generate
+        return types.none(entry, record, types.StarArgTuple(integers)), generate

@@ -19,8 +19,8 @@ class Picks(NamedTuple):
     ----------
     index : ndarray of shape (>= padded_rows(rows),) of int64
         Which rows of the `matrix`.
-    y : ndarray of shape (>= padded_rows(rows),)
-        Their targets.
+    y : ndarray of shape (>= padded_rows(rows) * targets,)
+        Their targets, those of a row together.
     """
 
     index: Any
@@ -44,6 +44,8 @@ class Requirements(NamedTuple):
         Words that `prepare` writes for one epoch.
     scratch : int
         Words that `draw` needs while it draws.
+    targets : int
+        Numbers in the target of a row.
     """
 
     shots: int
@@ -53,6 +55,7 @@ class Requirements(NamedTuple):
     state: int
     words: int
     scratch: int
+    targets: int = 1
 
 
 @contract

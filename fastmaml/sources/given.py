@@ -15,8 +15,8 @@ class GivenSpec(NamedTuple):
     ----------
     X_support, X_query : ndarray of shape (tasks, rows, features)
         Rows.
-    y_support, y_query : ndarray of shape (tasks, rows)
-        Targets.
+    y_support, y_query : ndarray of shape (tasks, rows * targets)
+        Targets, those of a row together.
     """
 
     X_support: Any
@@ -36,6 +36,7 @@ def _requirements(source: Any, tasks_per_batch: int) -> Any:
         state=0,
         words=0,
         scratch=0,
+        targets=source.y_support.shape[1] // shots,
     )
 
 
@@ -56,7 +57,8 @@ def _copy(X: Any, y: Any, first: int, X_out: Any, first_row: int, out: Any) -> N
         for k in range(X.shape[1]):
             X_out[first + r, k] = X[r, k]
         out.index[r] = first_row + first + r
-        out.y[r] = y[r]
+    for i in range(y.size):
+        out.y[i] = y[i]
 
 
 @draw.register(GivenSpec)

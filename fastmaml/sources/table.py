@@ -3,27 +3,26 @@
 An epoch takes ``tasks_per_batch`` different tasks from a seeded permutation of all tasks. When fewer than
 that many are left, the permutation is drawn anew, so which tasks an epoch takes is a function of seed and
 epoch alone. A full batch takes all tasks in table order and needs no permutation. Within a task the support
-and query rows are a seeded choice of its rows, a function of (seed, epoch, task).
-
-Choices are Fisher-Yates shuffles (D. E. Knuth, The Art of Computer Programming, vol. 2, algorithm P), cut
-short where fewer are wanted. Two words make a 64-bit fraction of one, the second word its upper half. The
-integer part of n times the fraction picks one of n, and its fractional part serves the next pick, until 40
-bits are used up (N. Brackett-Rozinsky and D. Lemire, "Batched ranged random integer generation", 2024,
-without the rejection: the bias is below 2**-24).
+and query rows are a seeded choice of its rows, a function of (seed, epoch, task). See
+`fastmaml.sources.shuffling`.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from fastmaml.numerics.philox import PURPOSE_ORDER, PURPOSE_ROWS, philox_words_at
+from fastmaml.numerics.philox import PURPOSE_ORDER, PURPOSE_ROWS
 from fastmaml.runtime.compilation import exact
-from fastmaml.runtime.intrinsics import fetch_ahead, lowest_bit, wide_product
+from fastmaml.runtime.intrinsics import fetch_ahead, lowest_bit
 from fastmaml.sources.contract import Requirements, draw, matrix, prepare, requirements
+from fastmaml.sources.shuffling import shuffle
+from fastmaml.sources.source import Source
+from fastmaml.tasks import TaskSet
+from fastmaml.validation import check_count
 
-HALF = np.uint64(32)
 FIVE, ONE, THIRTY_ONE, ALL_BITS = np.uint32(5), np.uint32(1), np.uint32(31), np.uint32(2**32 - 1)
 
 
@@ -57,6 +56,83 @@ class TableSpec(NamedTuple):
     max_rows: int
 
 
+@dataclass(frozen=True)
+class Table(Source):
+    """Tasks of the user's own.
+
+    Parameters
+    ----------
+    tasks : TaskSet
+        The tasks, each with at least ``shots + 1`` rows.
+    shots : int, default=8
+        Support rows a task, drawn anew in every epoch.
+    queries : int, optional
+        The most query rows a task; default: all its other rows.
+    """
+
+    tasks: TaskSet
+    shots: int = 8
+    queries: int | None = None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.tasks, TaskSet):
+            raise TypeError(
+                f"tasks is a {type(self.tasks).__name__}; make a TaskSet with "
+                "TaskSet.from_groups(X, y, groups)"
+            )
+        check_count("shots", self.shots)
+        if self.queries is not None:
+            check_count("queries", self.queries)
+        check_enough_rows(self.tasks, self.shots, "shots")
+
+    @property
+    def num_features(self) -> int:  # type: ignore[override]
+        """Columns of a row."""
+        return self.tasks.num_features
+
+    @property
+    def num_tasks(self) -> int:  # type: ignore[override]
+        """How many tasks there are."""
+        return len(self.tasks)
+
+    def check(self, model: Any) -> None:
+        """Raise unless the tasks fit a model."""
+        super().check(model)
+        model.check_targets("y of the tasks", self.tasks.y)
+
+    def lower(self, seed: int) -> TableSpec:
+        """Return the spec."""
+        tasks, shots = self.tasks, int(self.shots)
+        largest = int(tasks.rows.max())
+        return TableSpec(
+            X=tasks.X,
+            y=tasks.y,
+            offsets=tasks.offsets,
+            seed=np.uint64(seed),
+            shots=shots,
+            queries=largest - shots if self.queries is None else min(int(self.queries), largest - shots),
+            max_rows=largest,
+        )
+
+
+def check_enough_rows(tasks: TaskSet, shots: int, name: str) -> None:
+    """Raise if a task has too few rows for its support rows and one query row, naming it."""
+    small = np.flatnonzero(tasks.rows < shots + 1)
+    if small.size:
+        first = int(small[0])
+        drop = f"drop them with tasks.filter(min_rows={shots + 1}) or " if small.size < len(tasks) else ""
+        raise ValueError(
+            f"group {group_name(tasks, first)} has {tasks.rows[first]} rows, but {name}={shots} needs at "
+            f"least {shots + 1} (one must remain to test on); {small.size} of {len(tasks)} groups are "
+            f"too small: {drop}lower {name}"
+        )
+
+
+def group_name(tasks: TaskSet, task: int) -> str:
+    """Spell a task's label as its owner would write it: 'g1', not np.str_('g1')."""
+    return repr(tasks.labels[task : task + 1].tolist()[0])
+
+
 # The state: the number of the pass whose permutation it holds, plus one (0: none yet), in two words; and the
 # permutation.
 STATE_HEAD = 2
@@ -75,33 +151,6 @@ def _requirements(source: Any, tasks_per_batch: int) -> Any:
         # The order of the rows, and two sets of them with a bit a row.
         scratch=source.max_rows + 2 * ((source.max_rows + 31) // 32),
     )
-
-
-@exact
-def shuffle(order: Any, seed: Any, epoch: Any, task: Any, purpose: int, picks: int) -> None:
-    """Fill ``order`` with the numbers from 0, and move a random choice of ``picks`` of them to the front."""
-    size = order.size
-    for i in range(size):
-        order[i] = i
-    share = 5 if size <= 2**8 else 2 if size <= 2**20 else 1
-    fraction, spare = np.uint64(0), np.uint64(0)
-    left, fractions = 0, 0
-    for i in range(picks):
-        if left == 0:
-            if fractions % 2 == 0:
-                w0, w1, w2, w3 = philox_words_at(seed, epoch, task, purpose, fractions // 2)
-                fraction, spare = w0 | (w1 << HALF), w2 | (w3 << HALF)
-            else:
-                fraction = spare
-            fractions += 1
-            left = share
-        left -= 1
-        # The integer part of fraction * n is the pick, its fractional part goes on.
-        pick, fraction = wide_product(fraction, np.uint64(size - i))
-        # Unsigned, so that no index could count from the end.
-        here = np.uint64(i)
-        there = here + pick
-        order[here], order[there] = order[there], order[here]
 
 
 @exact

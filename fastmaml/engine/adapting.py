@@ -10,19 +10,20 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fastmaml.algorithms import Scratch, adapt
-from fastmaml.kernels import draw_task
-from fastmaml.memory import whole_lines, zeros
-from fastmaml.models import Rows, loss_gradients, predict, saved_size, score
+from fastmaml.algorithms import Scratch, adapt, num_learned, of_worker
+from fastmaml.engine.drawing import allocate_drawing
+from fastmaml.engine.gradients import allocate_scratch
+from fastmaml.engine.memory import zeros
+from fastmaml.engine.places import PLACES, SIDE_BY_SIDE, Places
+from fastmaml.models import Rows, loss_gradients, num_outputs, predict, score
 from fastmaml.numerics.elementary import all_finite
-from fastmaml.numerics.layout import padded_rows
+from fastmaml.numerics.layout import padded_rows, padded_width
 from fastmaml.runtime.compilation import glue
-from fastmaml.runtime.entry import bind, entry_point
+from fastmaml.runtime.entry import Call, bind, call_entry, entry_point
 from fastmaml.runtime.intrinsics import fetch_add
 from fastmaml.runtime.launch import launch
 from fastmaml.runtime.threads import resolve_threads
-from fastmaml.sources import matrix, prepare, requirements
-from fastmaml.work import PLACES, SIDE_BY_SIDE
+from fastmaml.sources import requirements
 
 # The one slot of prepared words.
 SLOT = 0
@@ -30,22 +31,24 @@ SLOT = 0
 NEVER = -1
 
 
-class Adaptation(NamedTuple):
+class Adapting(NamedTuple):
     """What `adapt_region` works on. Sizes are ints, arrays C-contiguous.
 
     Attributes
     ----------
-    model, algorithm, source : NamedTuple
+    model, algorithm : NamedTuple
         The specs.
     tasks_per_batch, first_epoch, epoch, steps : int
-        Tasks of the epoch; where ``source_state`` stands; the epoch; inner steps.
-    theta : ndarray of shape (width,)
-        The initialisation.
-    source_state, words : ndarray of uint32
-        As in `fastmaml.work.Work`, with one slot.
-    buffered, X, support_index, support_y, support_count, query_index, query_y, query_count
-        As in `fastmaml.work.Work`, with places for each worker.
-    trajectory, saved, products, losses, scores, predictions, scratch_words : ndarray
+        Tasks of the epoch; where the source's state stands; the epoch; inner steps.
+    prepare, draw : Call
+        The source, see `fastmaml.engine.drawing`.
+    matrix, places
+        As in `fastmaml.engine.gradients.Gradients`, with places for each worker.
+    meta : ndarray of shape (meta_size,)
+        The meta-parameters.
+    scratch : Scratch
+        For each worker, with a leading axis of workers.
+    scores, predictions : ndarray
         For each worker.
     score_steps : ndarray of int64
         After how many steps to score the query rows, ascending.
@@ -61,29 +64,18 @@ class Adaptation(NamedTuple):
 
     model: Any
     algorithm: Any
-    source: Any
     tasks_per_batch: int
     first_epoch: int
     epoch: int
     steps: int
-    theta: Any
-    source_state: Any
-    words: Any
-    buffered: int
-    X: Any
-    support_index: Any
-    support_y: Any
-    support_count: Any
-    query_index: Any
-    query_y: Any
-    query_count: Any
-    trajectory: Any
-    saved: Any
-    products: Any
-    losses: Any
+    prepare: Call
+    draw: Call
+    matrix: Any
+    places: Places
+    meta: Any
+    scratch: Scratch
     scores: Any
     predictions: Any
-    scratch_words: Any
     score_steps: Any
     losses_out: Any
     scores_out: Any
@@ -93,23 +85,50 @@ class Adaptation(NamedTuple):
     status: Any
 
 
+class Adapted(NamedTuple):
+    """What comes of adapting the tasks of an epoch.
+
+    Attributes
+    ----------
+    losses, scores, thetas, bad_step
+        As `Adapting` has them, with ``_out``.
+    words : ndarray of uint32
+        What the source prepared for the epoch.
+    source_state : ndarray of uint32
+        The source's state after the epoch.
+    """
+
+    losses: np.ndarray
+    scores: np.ndarray
+    thetas: np.ndarray
+    bad_step: np.ndarray
+    words: np.ndarray
+    source_state: np.ndarray
+
+
 @glue
 def adapt_tasks(work: Any, first: int, tasks: int, worker: int) -> None:
     """Draw, adapt and score a few successive tasks, side by side."""
     begin = worker * PLACES
     end = begin + tasks
+    call_entry(work.draw.entry, work.draw.record, work.epoch, first, tasks, SLOT, begin, worker)
+    places, scratch = work.places, of_worker(work.scratch, worker)
+    support = Rows(
+        work.matrix,
+        places.support_index[begin:end],
+        places.support_y[begin:end],
+        places.support_count[begin:end],
+    )
+    query = Rows(
+        work.matrix, places.query_index[begin:end], places.query_y[begin:end], places.query_count[begin:end]
+    )
+    trajectory = scratch.trajectory
+    scores, predictions = work.scores[worker], work.predictions[worker]
+    width = trajectory.shape[2]
     for i in range(tasks):
-        draw_task(work, work.epoch, first + i, SLOT, begin + i, worker)
-    X = matrix(work.source, work.X)
-    support = Rows(X, work.support_index[begin:end], work.support_y[begin:end], work.support_count[begin:end])
-    query = Rows(X, work.query_index[begin:end], work.query_y[begin:end], work.query_count[begin:end])
-    trajectory, saved, products = work.trajectory[worker], work.saved[worker], work.products[worker]
-    losses, scores, predictions = work.losses[worker], work.scores[worker], work.predictions[worker]
-    for i in range(tasks):
-        for k in range(work.theta.size):
-            trajectory[0, i, k] = work.theta[k]
-    scratch = Scratch(trajectory, saved, products, products, losses)
-    adapt(work.algorithm, work.model, support, work.steps, scratch)
+        for k in range(width):
+            trajectory[0, i, k] = work.meta[k]
+    adapt(work.algorithm, work.model, work.meta, support, work.steps, scratch)
     for i in range(tasks):
         work.bad_step_out[first + i] = NEVER
         for back in range(work.steps):
@@ -117,16 +136,16 @@ def adapt_tasks(work: Any, first: int, tasks: int, worker: int) -> None:
             if not all_finite(trajectory[s + 1, i]):
                 work.bad_step_out[first + i] = s
     for column in range(work.score_steps.size):
-        thetas = trajectory[work.score_steps[column], :tasks]
-        loss_gradients(work.model, thetas, query, True, saved[0], products[:tasks], losses)
-        predict(work.model, thetas, query, predictions)
+        thetas = trajectory[work.score_steps[column]]
+        loss_gradients(work.model, thetas, query, True, scratch.saved[0], scratch.products, scratch.losses)
+        predict(work.model, thetas, query, scratch.saved[0], predictions)
         score(work.model, predictions, query, scores)
         for i in range(tasks):
-            work.losses_out[first + i, column] = losses[i]
+            work.losses_out[first + i, column] = scratch.losses[i]
             work.scores_out[first + i, column] = scores[i]
     if work.thetas_out.shape[0] > 0:
         for i in range(tasks):
-            for k in range(work.theta.size):
+            for k in range(width):
                 work.thetas_out[first + i, k] = trajectory[work.steps, i, k]
 
 
@@ -134,7 +153,7 @@ def adapt_region(work: Any, step: int, worker: int) -> None:
     """Prepare the epoch in region 0, adapt its tasks in region 1."""
     if worker == 0 and step == 0:
         for epoch in range(work.first_epoch, work.epoch + 1):
-            prepare(work.source, work.tasks_per_batch, epoch, work.source_state, work.words[SLOT])
+            call_entry(work.prepare.entry, work.prepare.record, epoch, SLOT)
     if worker >= 0 and step == 1:
         first = fetch_add(work.counter, SIDE_BY_SIDE)
         while first < work.tasks_per_batch:
@@ -159,7 +178,7 @@ def adapt_epoch(
     score_steps: tuple[int, ...] = (),
     want_thetas: bool = False,
     n_jobs: int | None = 1,
-) -> Adaptation:
+) -> Adapted:
     """Adapt every task of one epoch.
 
     Parameters
@@ -168,8 +187,8 @@ def adapt_epoch(
         The specs.
     tasks_per_batch : int
         Tasks of the epoch.
-    theta : ndarray of shape (width,)
-        The initialisation, padded.
+    theta : ndarray of shape (meta_size,)
+        The initialisation, padded, and what was learned beside it.
     steps : int
         Inner steps, 0 or more.
     epoch : int, default=0
@@ -183,53 +202,49 @@ def adapt_epoch(
         Whether the adapted parameters are wanted.
     n_jobs : int or None, default=1
         Threads.
-
-    Returns
-    -------
-    Adaptation
-        With everything that was written.
     """
     needs = requirements(source, tasks_per_batch)
     workers = min(resolve_threads(n_jobs), tasks_per_batch)
-    places, dtype, width = workers * PLACES, theta.dtype, theta.size
-    saved = max(saved_size(model, needs.shots), saved_size(model, needs.queries))
-
-    def floats(*shape: int) -> np.ndarray:
-        return zeros(shape, dtype)
-
-    work = Adaptation(
+    width = theta.size - padded_width(num_learned(algorithm))
+    drawn = allocate_drawing(
+        source,
+        tasks_per_batch=tasks_per_batch,
+        dtype=theta.dtype,
+        slots=1,
+        places=workers * PLACES,
+        workers=workers,
+        source_state=source_state,
+    )
+    predictions = padded_rows(needs.queries) * num_outputs(model)
+    work = Adapting(
         model=model,
         algorithm=algorithm,
-        source=source,
         tasks_per_batch=tasks_per_batch,
         first_epoch=epoch if first_epoch is None else first_epoch,
         epoch=epoch,
         steps=steps,
-        theta=theta,
-        source_state=zeros((needs.state,), np.uint32) if source_state is None else source_state.copy(),
-        words=zeros((1, needs.words), np.uint32),
-        buffered=needs.buffered,
-        X=floats(places * needs.buffered, needs.features),
-        support_index=zeros((places, padded_rows(needs.shots)), np.int64),
-        support_y=floats(places, padded_rows(needs.shots)),
-        support_count=zeros((places,), np.int64) + needs.shots,
-        query_index=zeros((places, padded_rows(needs.queries)), np.int64),
-        query_y=floats(places, padded_rows(needs.queries)),
-        query_count=zeros((places,), np.int64),
-        trajectory=floats(workers, steps + 1, SIDE_BY_SIDE, width),
-        saved=floats(workers, 1, SIDE_BY_SIDE * saved),
-        products=floats(workers, SIDE_BY_SIDE, width),
-        losses=zeros((workers, PLACES), np.float64),
+        prepare=drawn.prepare.call,
+        draw=drawn.draw.call,
+        matrix=drawn.matrix,
+        places=drawn.record.places,
+        meta=theta,
+        scratch=allocate_scratch(model, drawn, steps, theta.dtype, width, workers, keep_all=False),
         scores=zeros((workers, PLACES), np.float64),
-        predictions=floats(workers, SIDE_BY_SIDE, padded_rows(needs.queries)),
-        scratch_words=zeros((workers, whole_lines(needs.scratch, np.uint32)), np.uint32),
+        predictions=zeros((workers, SIDE_BY_SIDE, predictions), theta.dtype),
         score_steps=np.array(score_steps, dtype=np.int64),
         losses_out=np.zeros((tasks_per_batch, len(score_steps))),
         scores_out=np.zeros((tasks_per_batch, len(score_steps))),
-        thetas_out=floats(tasks_per_batch if want_thetas else 0, width),
+        thetas_out=zeros((tasks_per_batch if want_thetas else 0, width), theta.dtype),
         bad_step_out=np.zeros(tasks_per_batch, dtype=np.int64),
         counter=zeros((1,), np.int64),
         status=zeros((1,), np.int64),
     )
     launch(bind(adapt_entry, work), 2, workers, work.counter, work.status)
-    return work
+    return Adapted(
+        work.losses_out,
+        work.scores_out,
+        work.thetas_out,
+        work.bad_step_out,
+        drawn.record.words[SLOT],
+        drawn.record.source_state,
+    )

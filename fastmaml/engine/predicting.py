@@ -1,0 +1,109 @@
+"""Predictions of one model for any number of rows."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from fastmaml.engine.memory import zeros
+from fastmaml.models import Rows, num_outputs, predict, saved_size
+from fastmaml.numerics.layout import padded_rows
+from fastmaml.runtime.entry import bind, entry_point
+from fastmaml.runtime.launch import ALONE, launch
+
+# Rows that are predicted at a time.
+BLOCK = 256
+
+
+class Predicting(NamedTuple):
+    """What `predict_region` works on. Arrays are C-contiguous.
+
+    Attributes
+    ----------
+    model : NamedTuple
+        The spec.
+    theta : ndarray of shape (1, width)
+        Parameters.
+    X : ndarray of shape (rows, features)
+        Rows.
+    index, y, count : ndarray
+        One block as `fastmaml.models.Rows` has it; there are no targets.
+    scratch : ndarray
+        Memory for the model.
+    block : ndarray of shape (1, padded rows * num_outputs)
+        Predictions of one block.
+    out : ndarray of shape (rows, num_outputs)
+        Predictions.
+    counter, status : ndarray of int64
+        For the launcher.
+    """
+
+    model: Any
+    theta: Any
+    X: Any
+    index: Any
+    y: Any
+    count: Any
+    scratch: Any
+    block: Any
+    out: Any
+    counter: Any
+    status: Any
+
+
+def predict_region(work: Any, step: int, worker: int) -> None:
+    """Predict all rows, block by block."""
+    if worker == ALONE:
+        total, outputs = work.out.shape
+        for begin in range(0, total, BLOCK):
+            rows = min(BLOCK, total - begin)
+            work.count[0] = rows
+            for r in range(work.index.shape[1]):
+                work.index[0, r] = begin + min(r, rows - 1)
+            predict(
+                work.model, work.theta, Rows(work.X, work.index, work.y, work.count), work.scratch, work.block
+            )
+            for r in range(rows):
+                for c in range(outputs):
+                    work.out[begin + r, c] = work.block[0, r * outputs + c]
+
+
+predict_entry = entry_point(predict_region)
+
+
+def predict_rows(model: Any, theta: np.ndarray, X: np.ndarray) -> np.ndarray:
+    """Return what a model predicts.
+
+    Parameters
+    ----------
+    model : NamedTuple
+        The spec.
+    theta : ndarray of shape (width,)
+        Parameters, padded.
+    X : ndarray of shape (rows, features), float64
+        Finite rows.
+
+    Returns
+    -------
+    ndarray of shape (rows, num_outputs), in the dtype of theta
+    """
+    dtype, outputs = theta.dtype, int(num_outputs(model))
+    if len(X) == 0:
+        return np.zeros((0, outputs), dtype)
+    room = padded_rows(min(BLOCK, len(X)))
+    work = Predicting(
+        model=model,
+        theta=np.require(theta[np.newaxis], dtype, ["C", "A", "W"]),
+        X=np.require(X, np.float64, ["C", "A", "W"]),
+        index=zeros((1, room), np.int64),
+        y=zeros((1, 1), dtype),
+        count=zeros((1,), np.int64),
+        scratch=zeros((int(saved_size(model, min(BLOCK, len(X)))),), dtype),
+        block=zeros((1, room * outputs), dtype),
+        out=np.zeros((len(X), outputs), dtype),
+        counter=zeros((1,), np.int64),
+        status=zeros((1,), np.int64),
+    )
+    launch(bind(predict_entry, work), 1, 1, work.counter, work.status)
+    return work.out

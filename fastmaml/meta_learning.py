@@ -1,0 +1,570 @@
+"""Meta-learning of any model, by any algorithm, on any source, with any optimizer: `meta_train`.
+
+Nothing is computed here: the four parts are checked, lowered to their specs and handed to
+`fastmaml.training`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from fastmaml.algorithms import Algorithm
+from fastmaml.arrays import as_array, finite_floats
+from fastmaml.engine.adapting import NEVER, adapt_epoch
+from fastmaml.engine.predicting import predict_rows
+from fastmaml.models import (
+    Model,
+    as_model,
+    check_features,
+    check_targets,
+    num_parameters,
+    pad,
+    theta_width,
+    unpad,
+)
+from fastmaml.numerics.layout import padded_width
+from fastmaml.optimizers import SGD, Optimizer
+from fastmaml.random_state import seed_from_system
+from fastmaml.sources import GivenSpec, Source
+from fastmaml.training import NotFiniteError, Training
+from fastmaml.validation import (
+    MOST_EPOCHS,
+    MOST_STEPS,
+    check_count,
+    check_dtype,
+    check_flag,
+    check_n_jobs,
+    check_seed,
+)
+
+
+class MetaGradient(NamedTuple):
+    """A meta-gradient.
+
+    Attributes
+    ----------
+    gradient : ndarray of shape (num_parameters,)
+        The mean over the tasks of the gradients for theta.
+    loss : float
+        The mean over the tasks of the mean query loss after adapting.
+    """
+
+    gradient: np.ndarray
+    loss: float
+
+
+class MetaGradientWithRates(NamedTuple):
+    """A meta-gradient where inner rates are learned, too.
+
+    Attributes
+    ----------
+    gradient : ndarray of shape (num_parameters,)
+        The mean over the tasks of the gradients for theta.
+    loss : float
+        The mean over the tasks of the mean query loss after adapting.
+    rate_gradient : ndarray in the shape of the learned rates
+        The mean over the tasks of the gradients for them.
+    """
+
+    gradient: np.ndarray
+    loss: float
+    rate_gradient: np.ndarray
+
+
+class _Parts(NamedTuple):
+    """A model and an algorithm that fit each other, lowered."""
+
+    model: Model
+    algorithm: Algorithm
+    model_spec: Any
+    algorithm_spec: Any
+    dtype: np.dtype[Any]
+    rates_shape: tuple[int, ...]
+
+    def join(self, theta: np.ndarray, rates: np.ndarray) -> np.ndarray:
+        """Return the meta-parameters, padded, of parameters and learned rates."""
+        behind = np.zeros(padded_width(rates.size), self.dtype)
+        behind[: rates.size] = rates.reshape(-1)
+        return np.concatenate([pad(self.model_spec, theta, self.dtype), behind])
+
+    def split(self, meta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return parameters and learned rates of padded meta-parameters."""
+        width = theta_width(self.model_spec)
+        count = int(np.prod(self.rates_shape))
+        rates = meta[width : width + count].reshape(self.rates_shape).copy()
+        return unpad(self.model_spec, meta[:width]), rates
+
+
+def _lower(model: Any, algorithm: Any, dtype: Any) -> _Parts:
+    model, dtype = as_model(model), check_dtype(dtype)
+    if not isinstance(algorithm, Algorithm):
+        raise TypeError(
+            f"algorithm is {algorithm!r} ({type(algorithm).__name__}); give one of fastmaml.algorithms, such "
+            "as algorithms.MAML(order=2, inner_rate=0.01)"
+        )
+    rates = algorithm.initial_rates(model)
+    return _Parts(model, algorithm, model.spec(), algorithm.lower(model, dtype), dtype, rates.shape)
+
+
+def _check_vector(name: str, values: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray:
+    """Return finite numbers of a shape, in a dtype."""
+    array = as_array(name, values)
+    if array.shape != shape:
+        raise ValueError(f"{name} has shape {array.shape}; expected {shape}")
+    with np.errstate(over="ignore"):
+        result: np.ndarray = finite_floats(name, array, ("row", "column")[: array.ndim]).astype(dtype)
+    if not np.isfinite(result).all():
+        raise ValueError(
+            f"{name} holds a number too large for {dtype.name}; give smaller ones or dtype='float64'"
+        )
+    return result
+
+
+class Adapted:
+    """A model adapted to one task.
+
+    Attributes
+    ----------
+    theta : ndarray of shape (num_parameters,)
+        Parameters.
+    """
+
+    def __init__(self, model: Model, theta: np.ndarray) -> None:
+        self._model = model
+        self.theta = theta
+
+    def __repr__(self) -> str:
+        return f"<Adapted {self._model!r}>"
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Return what the model predicts of each row.
+
+        Parameters
+        ----------
+        X : array_like of shape (rows, num_features)
+            Finite rows.
+
+        Returns
+        -------
+        ndarray of shape (rows,) or (rows, num_targets)
+            Of a regression the prediction (for the Poisson loss the rate), of a classifier the most probable
+            class, as int64.
+        """
+        raw = self._raw(X)
+        if not self._model.classifies:
+            return raw[:, 0] if raw.shape[1] == 1 else raw
+        if raw.shape[1] == 1:
+            return (raw[:, 0] > 0.5).astype(np.int64)
+        return raw.argmax(axis=1).astype(np.int64)
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Return the probability of each class, (rows, classes), for each row; of classifiers alone."""
+        if not self._model.classifies:
+            raise AttributeError(f"{type(self._model).__name__} predicts no classes; use predict")
+        raw = self._raw(X)
+        return np.stack([1 - raw[:, 0], raw[:, 0]], axis=1) if raw.shape[1] == 1 else raw
+
+    def _raw(self, X: Any) -> np.ndarray:
+        rows = check_features(self._model, "X", X)
+        if rows.ndim != 2:
+            raise ValueError(f"X has shape {rows.shape}; expected (rows, {self._model.num_features})")
+        spec = self._model.spec()
+        return predict_rows(spec, pad(spec, self.theta, self.theta.dtype), rows)
+
+
+class TaskScores(NamedTuple):
+    """How tasks did after some numbers of inner steps.
+
+    Attributes
+    ----------
+    steps : ndarray of shape (S,) of int64
+        Inner steps.
+    losses : ndarray of shape (num_tasks, S)
+        Mean query loss of each task. Infinite or NaN where a task diverged.
+    scores : ndarray of shape (num_tasks, S)
+        Of a classifier the share of the query rows that is right, else the mean squared error.
+    diverged : ndarray of shape (num_tasks,) of bool
+        Whether the parameters of a task turned infinite or NaN.
+    """
+
+    steps: np.ndarray
+    losses: np.ndarray
+    scores: np.ndarray
+    diverged: np.ndarray
+
+
+class MetaLearned:
+    """What `meta_train` returns.
+
+    Attributes
+    ----------
+    model, algorithm : Model, Algorithm
+        As given.
+    theta : ndarray of shape (num_parameters,)
+        The initialisation: layer by layer the weights (inputs, outputs) in C order, then the biases.
+    inner_rates : ndarray
+        The learned rates: (num_parameters,), (layers,) or (inner_steps, layers), as the algorithm says;
+        empty where none are learned.
+    history : list of (int, float)
+        Epoch, and mean query loss over its tasks after adapting, of every logged epoch.
+    seed : int
+        The seed in use.
+    epochs : int
+        Epochs trained.
+    """
+
+    def __init__(self, parts: _Parts, theta: np.ndarray, rates: np.ndarray, seed: int) -> None:
+        self._parts = parts
+        self.model, self.algorithm = parts.model, parts.algorithm
+        self.theta, self.inner_rates, self.seed = theta, rates, seed
+        self.history: list[tuple[int, float]] = []
+        self.epochs = 0
+
+    def __repr__(self) -> str:
+        return f"<MetaLearned {self.model!r} by {self.algorithm!r}, {self.epochs} epochs>"
+
+    def adapt(self, X: Any, y: Any, steps: int | None = None) -> Adapted:
+        """Adapt to one task; nothing here is changed.
+
+        Parameters
+        ----------
+        X : array_like of shape (rows, num_features)
+            Rows.
+        y : array_like of shape (rows,) or (rows, num_targets)
+            Their targets.
+        steps : int, optional
+            Inner steps, 0 or more. Default: as in training.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If rows or targets do not fit the model.
+        FloatingPointError
+            If the parameters turn infinite or NaN.
+        """
+        steps = self.algorithm.inner_steps if steps is None else check_count("steps", steps, 0, MOST_STEPS)
+        parts = self._parts
+        rows = check_features(self.model, "X", X)
+        if rows.ndim != 2 or not len(rows):
+            raise ValueError(
+                f"X has shape {rows.shape}; give (rows, {self.model.num_features}), at least one row"
+            )
+        targets = check_targets(self.model, "y", y, (len(rows),))
+        source = _given(rows[np.newaxis], targets[np.newaxis], rows[np.newaxis, :1], targets[np.newaxis, :1])
+        result = adapt_epoch(
+            parts.model_spec,
+            parts.algorithm_spec,
+            source,
+            tasks_per_batch=1,
+            theta=parts.join(self.theta, self.inner_rates),
+            steps=steps,
+            want_thetas=True,
+        )
+        if result.bad_step[0] != NEVER:
+            raise FloatingPointError(
+                f"the parameters turned infinite or NaN in step {result.bad_step[0]} of adapting with "
+                f"{_rate_of(self.algorithm)}; lower it, scale the features, or set clip_norm"
+            )
+        return Adapted(self.model, unpad(parts.model_spec, result.thetas[0]))
+
+    def score(
+        self,
+        source: Source,
+        num_tasks: int,
+        steps: Sequence[int] = (0, 1, 5, 10),
+        random_state: int = 0,
+        n_jobs: int | None = None,
+    ) -> TaskScores:
+        """Adapt to tasks of a source and score each on its query rows.
+
+        Parameters
+        ----------
+        source : Source
+            Where the tasks come from.
+        num_tasks : int
+            How many.
+        steps : sequence of int, default=(0, 1, 5, 10)
+            After how many inner steps to score; 0 is theta itself.
+        random_state : int, default=0
+            Seed of the tasks. Another than that of training gives other tasks.
+        n_jobs : int or None, default=None
+            Threads; None for all.
+        """
+        from fastmaml.evaluation import check_steps
+
+        check_source(source, self.model)
+        numbers = check_steps(steps)
+        parts = self._parts
+        result = adapt_epoch(
+            parts.model_spec,
+            parts.algorithm_spec,
+            source.lower(check_seed(random_state)),
+            tasks_per_batch=_check_batch("num_tasks", num_tasks, source),
+            theta=parts.join(self.theta, self.inner_rates),
+            steps=max(numbers),
+            score_steps=numbers,
+            n_jobs=check_n_jobs(n_jobs),
+        )
+        return TaskScores(np.array(numbers), result.losses, result.scores, result.bad_step != NEVER)
+
+
+def _rate_of(algorithm: Algorithm) -> str:
+    rate = algorithm.inner_rate
+    return f"inner_rate={rate}" if isinstance(rate, float) else "these inner rates"
+
+
+def _given(X: np.ndarray, y: np.ndarray, X_query: np.ndarray, y_query: np.ndarray) -> GivenSpec:
+    """Describe tasks given as arrays (tasks, rows, ...)."""
+    arrays = (X, y.reshape(len(y), -1), X_query, y_query.reshape(len(y), -1))
+    return GivenSpec(*(np.require(array, np.float64, ["C", "A", "W"]) for array in arrays))
+
+
+def check_source(source: Any, model: Model) -> None:
+    """Raise unless a source is one, and fits a model."""
+    if not isinstance(source, Source):
+        raise TypeError(
+            f"source is {source!r} ({type(source).__name__}); give one of fastmaml.sources, such as "
+            "sources.Table(tasks, shots=8)"
+        )
+    source.check(model)
+
+
+def _check_batch(name: str, value: Any, source: Source) -> int:
+    count = check_count(name, value)
+    if source.num_tasks is not None and count > source.num_tasks:
+        raise ValueError(f"{name} is {count} but there are {source.num_tasks} tasks; give at most that many")
+    return count
+
+
+def meta_train(
+    model: Any,
+    algorithm: Algorithm,
+    source: Source,
+    optimizer: Optimizer,
+    *,
+    tasks_per_batch: int,
+    epochs: int,
+    dtype: Any = "float64",
+    random_state: int | None = None,
+    theta: Any = None,
+    inner_rates: Any = None,
+    n_jobs: int | None = None,
+    verbose: bool = False,
+    log_every: int = 1000,
+) -> MetaLearned:
+    """Meta-learn an initialisation.
+
+    Parameters
+    ----------
+    model : Model
+        One of `fastmaml.models`, or a spec of your own.
+    algorithm : Algorithm
+        One of `fastmaml.algorithms`.
+    source : Source
+        One of `fastmaml.sources`.
+    optimizer : Optimizer
+        One of `fastmaml.optimizers`.
+    tasks_per_batch : int
+        Tasks an epoch.
+    epochs : int
+        Outer steps.
+    dtype : {"float64", "float32"}, default="float64"
+        Type of the parameters and the arithmetic.
+    random_state : int, optional
+        Seed, from 0 to 2**64 - 1; with None it comes from the operating system. The same seed gives the same
+        bits for any number of threads.
+    theta : array_like of shape (num_parameters,), optional
+        Where to start. Default: the model's initialiser.
+    inner_rates : array_like, optional
+        Where learned rates start, in the shape of `MetaLearned.inner_rates`. Default: the algorithm's
+        ``inner_rate``.
+    n_jobs : int or None, default=None
+        Threads; None (and -1) means all cores; more than there are is capped.
+    verbose : bool, default=False
+        Whether to show a bar on standard error.
+    log_every : int, default=1000
+        Epochs from one logged loss to the next; the last epoch is logged, too.
+
+    Returns
+    -------
+    MetaLearned
+        On Ctrl-C, a KeyboardInterrupt is raised and nothing is returned.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For a wrong argument, or parts that do not fit each other, before any work.
+    FloatingPointError
+        If the parameters turn infinite or NaN: names epoch, task, step and rate.
+    """
+    parts = _lower(model, algorithm, dtype)
+    check_source(source, parts.model)
+    if not isinstance(optimizer, Optimizer):
+        raise TypeError(
+            f"optimizer is {optimizer!r} ({type(optimizer).__name__}); give one of fastmaml.optimizers, such "
+            "as optimizers.Adam(learning_rate=1e-3)"
+        )
+    tasks = _check_batch("tasks_per_batch", tasks_per_batch, source)
+    epochs = check_count("epochs", epochs, maximum=MOST_EPOCHS)
+    log_every = check_count("log_every", log_every, maximum=MOST_EPOCHS)
+    seed = seed_from_system() if random_state is None else check_seed(random_state)
+    n_jobs = check_n_jobs(n_jobs)
+    check_flag("verbose", verbose)
+    start = parts.model.initial_theta(seed) if theta is None else theta
+    start = _check_vector("theta", start, (num_parameters(parts.model_spec),), parts.dtype)
+    rates = parts.algorithm.initial_rates(parts.model) if inner_rates is None else inner_rates
+    rates = _check_vector("inner_rates", rates, parts.rates_shape, parts.dtype)
+
+    run = MetaLearned(parts, start, rates, seed)
+    spec = source.lower(seed)
+    training = Training(
+        parts.model_spec,
+        parts.algorithm_spec,
+        spec,
+        optimizer.lower(epochs),
+        tasks_per_batch=tasks,
+        gradient_scale=1 / tasks,
+        theta=parts.join(start, rates),
+        n_jobs=n_jobs,
+        epochs=epochs,
+    )
+    from fastmaml.reporting import ProgressBar, Silence
+
+    try:
+        with ProgressBar(epochs) if verbose else Silence() as report:
+            for losses in training.run(0, epochs, log_every):
+                report.epochs(training.epochs_done)
+                if losses is not None:
+                    run.history.append((losses.epoch, losses.mean_query))
+                    report.loss(losses.epoch, losses.mean_query)
+    except NotFiniteError as error:
+        raise FloatingPointError(_explain(error, training, parts, spec, tasks, optimizer)) from None
+    run.theta, run.inner_rates = parts.split(training.theta)
+    run.epochs = training.epochs_done
+    return run
+
+
+def _explain(
+    error: NotFiniteError, training: Training, parts: _Parts, spec: Any, tasks: int, optimizer: Optimizer
+) -> str:
+    """Find the task and step that made the parameters infinite or NaN, by computing the epoch again."""
+    steps = parts.algorithm.inner_steps
+    result = adapt_epoch(
+        parts.model_spec,
+        parts.algorithm_spec,
+        spec,
+        tasks_per_batch=tasks,
+        theta=training.theta,
+        steps=steps,
+        score_steps=(steps,),
+        epoch=error.epoch,
+        first_epoch=training.slice_epoch,
+        source_state=training.slice_state,
+    )
+    bad = np.flatnonzero(result.bad_step != NEVER)
+    undefined = np.flatnonzero(np.isnan(result.losses[:, 0]))
+    rate = _rate_of(parts.algorithm)
+    if bad.size:
+        place = f"task {bad[0]}, inner step {result.bad_step[bad[0]]} ({rate})"
+    elif undefined.size:
+        place = f"task {undefined[0]}, the query loss after {steps} inner steps ({rate})"
+    else:
+        place = f"the outer step (learning_rate={optimizer.learning_rate})"
+        return f"{error}: {place}; lower the learning rate, or give the optimizer a clip_norm"
+    return f"{error}: {place}; lower the inner rate, scale the features, or give the algorithm a clip_norm"
+
+
+def meta_gradient(
+    model: Any,
+    algorithm: Algorithm,
+    theta: Any,
+    X_support: Any,
+    y_support: Any,
+    X_query: Any,
+    y_query: Any,
+    *,
+    inner_rates: Any = None,
+    epoch: int = 0,
+    dtype: Any = "float64",
+) -> MetaGradient | MetaGradientWithRates:
+    """Return the meta-gradient on given tasks, and the loss.
+
+    Parameters
+    ----------
+    model : Model
+        One of `fastmaml.models`, or a spec of your own.
+    algorithm : Algorithm
+        One of `fastmaml.algorithms`. For Reptile the gradient is ``theta - theta_K``.
+    theta : array_like of shape (num_parameters,)
+        The initialisation.
+    X_support : array_like of shape (num_tasks, rows, num_features)
+        Support rows.
+    y_support : array_like of shape (num_tasks, rows) or (num_tasks, rows, num_targets)
+        Their targets.
+    X_query : array_like of shape (num_tasks, rows, num_features)
+        Query rows; as many a task as there are.
+    y_query : array_like of shape (num_tasks, rows) or (num_tasks, rows, num_targets)
+        Their targets.
+    inner_rates : array_like, optional
+        Learned rates, in the shape of `MetaLearned.inner_rates`. Default: the algorithm's ``inner_rate``.
+    epoch : int, default=0
+        The epoch, where an algorithm changes with it.
+    dtype : {"float64", "float32"}, default="float64"
+        Type of the arithmetic and of the result.
+
+    Returns
+    -------
+    MetaGradient or, where rates are learned, MetaGradientWithRates
+        Named tuples: gradient, loss (and rate_gradient), means over the tasks.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For a wrong argument, before any work.
+    FloatingPointError
+        If the gradient is infinite or NaN.
+    """
+    parts = _lower(model, algorithm, dtype)
+    epoch = check_count("epoch", epoch, 0, MOST_EPOCHS)
+    start = _check_vector("theta", theta, (num_parameters(parts.model_spec),), parts.dtype)
+    rates = parts.algorithm.initial_rates(parts.model) if inner_rates is None else inner_rates
+    rates = _check_vector("inner_rates", rates, parts.rates_shape, parts.dtype)
+    arrays = []
+    for kind, X, y in (("support", X_support, y_support), ("query", X_query, y_query)):
+        rows = check_features(parts.model, f"X_{kind}", X)
+        if rows.ndim != 3 or 0 in rows.shape:
+            features = parts.model.num_features
+            raise ValueError(
+                f"X_{kind} has shape {rows.shape}; expected (num_tasks, rows, {features}), none of them 0"
+            )
+        arrays += [rows, check_targets(parts.model, f"y_{kind}", y, rows.shape[:2])]
+    tasks = len(arrays[0])
+    if len(arrays[2]) != tasks:
+        raise ValueError(
+            f"X_query has {len(arrays[2])} tasks but X_support has {tasks}; give as many of both"
+        )
+    training = Training(
+        parts.model_spec,
+        parts.algorithm_spec,
+        _given(*arrays),
+        SGD(0.0).lower(1),
+        tasks_per_batch=tasks,
+        gradient_scale=1 / tasks,
+        theta=parts.join(start, rates),
+        n_jobs=1,
+        epochs=1,
+    )
+    try:
+        (losses,) = (losses for losses in training.run(epoch, 1, 1) if losses is not None)
+    except NotFiniteError:
+        raise FloatingPointError(
+            "the meta-gradient is infinite or NaN; lower the inner rate, scale the features, or give the "
+            "algorithm a clip_norm"
+        ) from None
+    gradient, rate_gradient = parts.split(training.gradient)
+    if rates.size == 0:
+        return MetaGradient(gradient, losses.mean_query)
+    return MetaGradientWithRates(gradient, losses.mean_query, rate_gradient)

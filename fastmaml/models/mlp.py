@@ -1,0 +1,104 @@
+"""Multi-layer perceptrons."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from fastmaml.models.activations import ACTIVATIONS
+from fastmaml.models.losses import BINARY, CATEGORICAL, LOSSES, POISSON
+from fastmaml.models.model import Layered, no_negatives, whole_classes
+from fastmaml.models.network import NetworkSpec
+from fastmaml.validation import check_choice, check_count
+
+
+@dataclass(frozen=True)
+class MLP(Layered):
+    """A multi-layer perceptron.
+
+    Parameters
+    ----------
+    num_features : int
+        Features of a row.
+    hidden : sequence of int, default=(40, 40)
+        Units of each hidden layer; at least one layer.
+    num_outputs : int, default=1
+        Outputs: targets of a row, or classes.
+    activation : {"relu", "tanh", "silu"}, default="relu"
+        Of the hidden layers.
+    loss : {"squared_error", "poisson", "binary_cross_entropy", "categorical_cross_entropy"}
+        Default "squared_error": the mean over rows and outputs of ``(prediction - y)^2``, without 1/2.
+        "poisson": of ``exp(z) - y z``, with ``exp(z)`` predicted. "binary_cross_entropy": labels 0 and 1, one
+        output.
+        "categorical_cross_entropy": numbers of classes, as many outputs as classes.
+    intercept : bool, default=True
+        Whether each layer has biases.
+    l2 : float, default=0.0
+        L2 penalty: ``l2 / 2 * |weights|^2`` is added to the support loss; biases are free of it.
+    initializer : str, default="he_normal"
+        How weights start, see `fastmaml.models.initializers`; biases start at zero.
+    initializer_scale : float, default=1.0
+        What they are scaled with.
+    """
+
+    num_features: int
+    hidden: Sequence[int] = (40, 40)
+    num_outputs: int = 1
+    activation: str = "relu"
+    loss: str = "squared_error"
+    initializer: str = field(default="he_normal", kw_only=True)
+
+    def __post_init__(self) -> None:
+        check_count("num_features", self.num_features)
+        if isinstance(self.hidden, (int, np.integer)):
+            raise TypeError(
+                f"hidden is {self.hidden!r}; give a sequence, such as ({self.hidden},) for one layer"
+            )
+        object.__setattr__(self, "hidden", tuple(self.hidden))
+        if not self.hidden:
+            raise ValueError("hidden is empty; give the units of each hidden layer, or use models.Linear")
+        for size in self.hidden:
+            check_count("each number of hidden", size)
+        check_count("num_outputs", self.num_outputs)
+        check_choice("activation", self.activation, tuple(ACTIVATIONS))
+        check_choice("loss", self.loss, tuple(LOSSES))
+        if self.loss == "binary_cross_entropy" and self.num_outputs != 1:
+            raise ValueError(f"num_outputs is {self.num_outputs}, but binary_cross_entropy has one; give 1")
+        if self.loss == "categorical_cross_entropy" and self.num_outputs == 1:
+            raise ValueError(
+                "num_outputs is 1, but categorical_cross_entropy needs one for each class, 2 or more"
+            )
+        super().__post_init__()
+
+    @property
+    def num_targets(self) -> int:  # type: ignore[override]
+        """Targets of a row."""
+        return 1 if self.classifies else self.num_outputs
+
+    @property
+    def classifies(self) -> bool:  # type: ignore[override]
+        """Whether the prediction is a class."""
+        return LOSSES[self.loss] in (BINARY, CATEGORICAL)
+
+    @property
+    def num_classes(self) -> int:  # type: ignore[override]
+        """Classes, where the prediction is one."""
+        return max(2, self.num_outputs)
+
+    def _sizes(self) -> tuple[int, ...]:
+        return int(self.num_features), *map(int, self.hidden), int(self.num_outputs)
+
+    def spec(self) -> NetworkSpec:
+        """Return the spec."""
+        return NetworkSpec.of_sizes(
+            self._sizes(), ACTIVATIONS[self.activation], LOSSES[self.loss], int(self.intercept)
+        )
+
+    def check_targets(self, name: str, y: np.ndarray) -> None:
+        """Raise unless the targets fit the loss."""
+        if self.classifies:
+            whole_classes(name, y, self.num_classes)
+        elif LOSSES[self.loss] == POISSON:
+            no_negatives(name, y)
