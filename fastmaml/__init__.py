@@ -8,6 +8,7 @@ from fastmaml.version import __version__
 if TYPE_CHECKING:
     from fastmaml import algorithms, models, optimizers, sources
     from fastmaml.evaluation import Evaluation
+    from fastmaml.gradient_check import check_gradients
     from fastmaml.meta_learning import meta_gradient, meta_train
     from fastmaml.notebook import MAML, AdaptedModel, sample_points
     from fastmaml.tasks import TaskSet
@@ -19,6 +20,7 @@ __all__ = [
     "TaskSet",
     "__version__",
     "algorithms",
+    "check_gradients",
     "meta_gradient",
     "meta_train",
     "models",
@@ -33,6 +35,7 @@ _HOMES = {
     "Evaluation": "fastmaml.evaluation",
     "MAML": "fastmaml.notebook",
     "TaskSet": "fastmaml.tasks",
+    "check_gradients": "fastmaml.gradient_check",
     "meta_gradient": "fastmaml.meta_learning",
     "meta_train": "fastmaml.meta_learning",
     "sample_points": "fastmaml.notebook",

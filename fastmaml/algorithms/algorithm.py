@@ -31,14 +31,13 @@ class Algorithm:
 
     def __post_init__(self) -> None:
         check_count("inner_steps", self.inner_steps, maximum=MOST_STEPS)
-        rates = finite_floats(
-            "inner_rate", np.atleast_1d(as_array("inner_rate", self.inner_rate)), ("step", "column")
-        )
+        rates = as_array("inner_rate", self.inner_rate)
         if rates.ndim > 2:
             raise ValueError(
                 f"inner_rate has shape {rates.shape}; give a number, (num_parameters,) or "
                 "(inner_steps, num_parameters)"
             )
+        rates = finite_floats("inner_rate", np.atleast_1d(rates), ("step", "column")[-max(1, rates.ndim) :])
         if (rates < 0).any():
             raise ValueError(f"inner_rate holds {rates[rates < 0][0]:g}; give numbers of 0 or larger")
         # An array in its place could be changed, and could not be compared.

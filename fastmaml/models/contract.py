@@ -13,6 +13,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from fastmaml.runtime.dispatch import contract
 
 
@@ -46,26 +48,47 @@ def num_parameters(model: Any) -> Any:
 def positions(model: Any) -> Any:
     """Return where in theta each of its ``num_parameters`` parameters stands, ascending; an ndarray of int64.
 
-    Called from Python only. What stands between them is padding, and zero.
+    Called from Python only. What stands between them is padding, and zero. By default one stands behind the
+    other.
     """
+
+
+@positions.default
+def _positions(model: Any) -> Any:
+    return np.arange(num_parameters(model))
 
 
 @contract
 def theta_size(model: Any) -> Any:
-    """Return the length of the layout of `positions`. Called from Python only."""
+    """Return the length of that layout, by default ``num_parameters``. Called from Python only."""
+
+
+@theta_size.default
+def _theta_size(model: Any) -> Any:
+    return num_parameters(model)
 
 
 @contract
 def num_outputs(model: Any) -> Any:
-    """Return how many numbers `predict` writes for each row."""
+    """Return how many numbers `predict` writes for each row; by default 1."""
+
+
+@num_outputs.default
+def _num_outputs(model: Any) -> Any:
+    return 1
 
 
 @contract
 def saved_size(model: Any, rows: int) -> Any:
     """Return how many numbers `loss_gradients` keeps for `hessian_vector_products`, a task.
 
-    ``rows`` is the most rows that a task may have.
+    ``rows`` is the most rows that a task may have. By default none.
     """
+
+
+@saved_size.default
+def _saved_size(model: Any, rows: int) -> Any:
+    return 0
 
 
 @contract
@@ -125,6 +148,16 @@ def predict(model: Any, thetas: Any, rows: Any, scratch: Any, predictions_out: A
 def score(model: Any, predictions: Any, rows: Any, scores_out: Any) -> None:
     """Write what each task's predictions are worth.
 
-    For a classifier the share of its rows that is right, for a regression the mean squared error.
-    predictions (tasks, >= count * num_outputs), scores_out (tasks,).
+    For a classifier the share of its rows that is right, for a regression, and by default, the mean squared
+    error. predictions (tasks, >= count * num_outputs), scores_out (tasks,).
     """
+
+
+@score.default
+def _score(model: Any, predictions: Any, rows: Any, scores_out: Any) -> None:
+    for task in range(rows.count.size):
+        total = 0.0
+        for r in range(rows.count[task]):
+            difference = float(predictions[task, r]) - float(rows.y[task, r])
+            total += difference * difference
+        scores_out[task] = total / rows.count[task]

@@ -18,13 +18,10 @@ import numpy as np
 from fastmaml.models.contract import (
     hessian_vector_products,
     loss_gradients,
-    num_outputs,
     num_parameters,
-    positions,
     predict,
     saved_size,
     score,
-    theta_size,
 )
 from fastmaml.models.model import Layered, whole_classes
 from fastmaml.numerics.elementary import logistic_loss, sigmoid_both_ways, sigmoid_in_place
@@ -87,21 +84,6 @@ class Logistic(Layered):
 @num_parameters.register(LogisticSpec)
 def _num_parameters(model: Any) -> Any:
     return model.num_features + model.intercept
-
-
-@positions.register(LogisticSpec)
-def _positions(model: Any) -> Any:
-    return np.arange(model.num_features + model.intercept)
-
-
-@theta_size.register(LogisticSpec)
-def _theta_size(model: Any) -> Any:
-    return model.num_features + model.intercept
-
-
-@num_outputs.register(LogisticSpec)
-def _num_outputs(model: Any) -> Any:
-    return 1
 
 
 @saved_size.register(LogisticSpec)

@@ -43,7 +43,16 @@ from fastmaml.models.losses import (
     mean_score,
     predictions,
 )
-from fastmaml.numerics.dense import ROW, multiply, multiply_vector, padded_row, transpose
+from fastmaml.numerics.dense import (
+    ROW,
+    add,
+    gather,
+    multiply,
+    multiply_vector,
+    padded_row,
+    scale,
+    transpose,
+)
 from fastmaml.runtime.compilation import kernel
 
 # What is kept of each row and layer, in this order: activations H, slopes f', bends f'' or B * f'', errors
@@ -104,7 +113,7 @@ def _num_parameters(model: Any) -> Any:
     total = 0
     for layer in range(1, model.sizes.size):
         total += (model.sizes[layer - 1] + model.intercept) * model.sizes[layer]
-    return total
+    return int(total)
 
 
 @positions.register(NetworkSpec)
@@ -135,13 +144,14 @@ class _Memory(NamedTuple):
 
     Attributes
     ----------
-    rows, kind : int
-        Rows, and numbers from one kind to the next.
+    begin, rows, kind : int
+        Where it begins, rows, and numbers from one kind to the next.
     zeros, one, turned, turned_vector, size : int
         Where each begins, and how many numbers there are in all: zeros for the widest row, a one, transposed
         weights of all layers, and one transposed vector.
     """
 
+    begin: int
     rows: int
     kind: int
     zeros: int
@@ -152,7 +162,7 @@ class _Memory(NamedTuple):
 
 
 @kernel
-def _memory(model: Any, rows: int) -> Any:
+def _memory(model: Any, rows: int, begin: int) -> Any:
     layers = model.sizes.size - 1
     widest, heaviest = 0, 0
     for layer in range(1, layers + 1):
@@ -161,123 +171,185 @@ def _memory(model: Any, rows: int) -> Any:
         heaviest = max(heaviest, model.turned[layer] - model.turned[layer - 1])
     # Products with a vector are written four at a time.
     kind = padded_row(rows * model.columns[layers + 1] + ROW)
-    zeros = KINDS * kind
+    zeros = begin + KINDS * kind
     one = zeros + widest
     turned = one + ROW
     turned_vector = turned + model.turned[layers]
-    return _Memory(rows, kind, zeros, one, turned, turned_vector, turned_vector + heaviest)
+    size = turned_vector + heaviest - begin
+    return _Memory(begin, rows, kind, zeros, one, turned, turned_vector, size)
 
 
 @saved_size.register(NetworkSpec)
 def _saved_size(model: Any, rows: int) -> Any:
-    return _memory(model, rows).size
+    return _memory(model, rows, 0).size
 
 
 @kernel
-def _kept(model: Any, memory: Any, saved: Any, kind: int, layer: int) -> Any:
-    """Return the flat matrix (rows, padded units) that is kept of a kind and a layer, 0 for the features."""
-    begin = kind * memory.kind + memory.rows * model.columns[layer]
-    return saved[begin : begin + memory.rows * (model.columns[layer + 1] - model.columns[layer])]
+def _place(model: Any, memory: Any, kind: int, layer: int) -> int:
+    """Return where the (rows, padded units) begin that are kept of a kind and a layer, 0 for the features."""
+    return memory.begin + kind * memory.kind + memory.rows * model.columns[layer]
 
 
 @kernel
-def _weights(model: Any, theta: Any, layer: int) -> Any:
-    return theta[model.offsets[layer - 1] : model.offsets[layer] - padded_row(model.sizes[layer])]
+def _count(model: Any, memory: Any, layer: int) -> int:
+    """Return how many numbers such a matrix has."""
+    return memory.rows * (model.columns[layer + 1] - model.columns[layer])
 
 
 @kernel
-def _biases(model: Any, theta: Any, layer: int) -> Any:
-    return theta[model.offsets[layer] - padded_row(model.sizes[layer]) : model.offsets[layer]]
+def _biases(model: Any, layer: int) -> int:
+    """Return where a layer's biases begin; its weights begin at ``model.offsets[layer - 1]``."""
+    return model.offsets[layer] - padded_row(model.sizes[layer])
 
 
 @kernel
 def _forward(
-    model: Any, layer: int, rows: int, left: Any, weights: Any, start: Any, start_step: int, out: Any
+    model: Any,
+    memory: Any,
+    layer: int,
+    saved: Any,
+    kind: int,
+    vectors: Any,
+    vector: int,
+    start: Any,
+    start_at: int,
+    start_step: int,
+    out_kind: int,
 ) -> None:
-    """Write ``start + left @ weights``; start is one row, or with a step a matrix, which may be out."""
-    inputs, outputs = model.sizes[layer - 1], model.sizes[layer]
-    wide = padded_row(inputs)
+    """Write ``start + left @ weights`` of a layer; start is one row, or with a step a matrix.
+
+    left is what is kept of a kind in the layer below, weights stand in a vector that begins at ``vector``.
+    """
+    inputs, outputs, rows = model.sizes[layer - 1], model.sizes[layer], memory.rows
+    wide, high = padded_row(inputs), padded_row(outputs)
+    left, out = _place(model, memory, kind, layer - 1), _place(model, memory, out_kind, layer)
+    weights = vector + model.offsets[layer - 1]
     if outputs == 1:
-        multiply_vector(left, weights, start, min(start_step, 1), rows, wide, out)
+        step = min(start_step, 1)
+        multiply_vector(saved, left, vectors, weights, start, start_at, step, rows, wide, saved, out)
     else:
-        multiply(left, wide, 1, weights, start, start_step, rows, inputs, padded_row(outputs), out)
-
-
-@kernel
-def _turn(model: Any, layer: int, weights: Any, out: Any) -> None:
-    """Write what `_backward` wants of a layer's weights. A single output's are their own transpose."""
-    if model.sizes[layer] > 1:
-        transpose(weights, model.sizes[layer - 1], model.sizes[layer], out)
+        multiply(
+            saved,
+            left,
+            wide,
+            1,
+            vectors,
+            weights,
+            start,
+            start_at,
+            start_step,
+            rows,
+            inputs,
+            high,
+            saved,
+            out,
+        )
 
 
 @kernel
 def _backward(
-    model: Any, layer: int, rows: int, errors: Any, turned: Any, start: Any, start_step: int, out: Any
+    model: Any,
+    memory: Any,
+    layer: int,
+    saved: Any,
+    kind: int,
+    turned: Any,
+    turned_at: int,
+    start_at: int,
+    start_step: int,
+    out_kind: int,
 ) -> None:
-    """Write ``start + errors @ weights^T``; turned as `_turn` wrote it."""
-    outputs, wide = model.sizes[layer], padded_row(model.sizes[layer - 1])
-    if outputs == 1:
-        multiply(errors, 1, 0, turned, start, start_step, rows, 1, wide, out)
-    else:
-        multiply(errors, padded_row(outputs), 1, turned, start, start_step, rows, outputs, wide, out)
+    """Write ``start + errors @ weights^T`` in the layer below; one output's weights serve as they are."""
+    outputs, wide, errors = (
+        model.sizes[layer],
+        padded_row(model.sizes[layer - 1]),
+        _place(model, memory, kind, layer),
+    )
+    row_step, inner_step = (1, 0) if outputs == 1 else (padded_row(outputs), 1)
+    out = _place(model, memory, out_kind, layer - 1)
+    multiply(
+        saved,
+        errors,
+        row_step,
+        inner_step,
+        turned,
+        turned_at,
+        saved,
+        start_at,
+        start_step,
+        memory.rows,
+        outputs,
+        wide,
+        saved,
+        out,
+    )
 
 
 @kernel
 def _outer(
-    model: Any, layer: int, rows: int, left: Any, errors: Any, start: Any, start_step: int, out: Any
+    model: Any,
+    memory: Any,
+    layer: int,
+    saved: Any,
+    kind: int,
+    error_kind: int,
+    start: Any,
+    start_at: int,
+    start_step: int,
+    out: Any,
+    out_at: int,
 ) -> None:
     """Write ``start + left^T @ errors``, in the layout of the weights."""
-    inputs, outputs = model.sizes[layer - 1], model.sizes[layer]
+    inputs, outputs, rows = model.sizes[layer - 1], model.sizes[layer], memory.rows
+    left, errors = _place(model, memory, kind, layer - 1), _place(model, memory, error_kind, layer)
     wide = padded_row(inputs)
     if outputs == 1:
-        multiply(errors, 0, 1, left, start, start_step, 1, rows, wide, out)
+        multiply(saved, errors, 0, 1, saved, left, start, start_at, start_step, 1, rows, wide, out, out_at)
     else:
-        multiply(left, 1, wide, errors, start, start_step, inputs, rows, padded_row(outputs), out)
+        high = padded_row(outputs)
+        multiply(
+            saved, left, 1, wide, saved, errors, start, start_at, start_step, inputs, rows, high, out, out_at
+        )
 
 
 @kernel
-def _sum_columns(model: Any, layer: int, rows: int, errors: Any, one: Any, zeros: Any, out: Any) -> None:
+def _sum_errors(
+    model: Any, memory: Any, layer: int, saved: Any, error_kind: int, out: Any, out_at: int
+) -> None:
     """Write the column sums of errors, in the layout of the biases."""
-    if model.sizes[layer] == 1:
-        total = out.dtype.type(0)
-        for r in range(rows):
-            total += errors[r]
-        out[0] = total
+    errors, outputs = _place(model, memory, error_kind, layer), model.sizes[layer]
+    if outputs == 1:
+        total = 0.0
+        for r in range(memory.rows):
+            total += float(saved[errors + r])
+        out.reshape(-1)[out_at] = total
     else:
-        multiply(one, 0, 0, errors, zeros, 0, 1, rows, padded_row(model.sizes[layer]), out)
+        high = padded_row(outputs)
+        multiply(
+            saved, memory.one, 0, 0, saved, errors, saved, memory.zeros, 0, 1, memory.rows, high, out, out_at
+        )
 
 
 @kernel
-def _run_forward(model: Any, memory: Any, theta: Any, rows: Any, task: int, saved: Any) -> None:
-    """Compute activations, slopes and bends of one task's rows; the last layer's stay bare."""
-    features = model.sizes[0]
-    wide = padded_row(features)
-    inputs = _kept(model, memory, saved, H, 0)
-    for r in range(memory.rows):
-        row, begin = rows.X[rows.index[task, r]], r * wide
-        for k in range(features):
-            inputs[begin + k] = row[k]
-        for k in range(features, wide):
-            inputs[begin + k] = 0
+def _run_forward(model: Any, memory: Any, thetas: Any, theta: int, rows: Any, task: int, saved: Any) -> None:
+    """Compute activations, slopes and bends of one task's rows; the last layer's outputs stay bare."""
+    gather(rows.X, rows.index, task * rows.index.shape[1], memory.rows, saved, _place(model, memory, H, 0))
     layers = model.sizes.size - 1
     for layer in range(1, layers + 1):
-        left, out = _kept(model, memory, saved, H, layer - 1), _kept(model, memory, saved, H, layer)
-        _forward(
-            model,
-            layer,
-            memory.rows,
-            left,
-            _weights(model, theta, layer),
-            _biases(model, theta, layer),
-            0,
-            out,
-        )
+        start = theta + _biases(model, layer)
+        _forward(model, memory, layer, saved, H, thetas, theta, thetas, start, 0, H)
         if layer < layers:
+            count = _count(model, memory, layer)
+            values, slopes, bends = (
+                _place(model, memory, H, layer),
+                _place(model, memory, SLOPE, layer),
+                _place(model, memory, BEND, layer),
+            )
             activate(
                 model.activation,
-                out,
-                _kept(model, memory, saved, SLOPE, layer),
-                _kept(model, memory, saved, BEND, layer),
+                saved[values : values + count],
+                saved[slopes : slopes + count],
+                saved[bends : bends + count],
             )
 
 
@@ -289,134 +361,162 @@ def _longest(rows: Any) -> int:
     return longest
 
 
+@kernel
+def _last_layer(model: Any, memory: Any, saved: Any, kind: int) -> Any:
+    """Return the last layer's flat matrix of a kind."""
+    layer = model.sizes.size - 1
+    begin = _place(model, memory, kind, layer)
+    return saved[begin : begin + _count(model, memory, layer)]
+
+
 @loss_gradients.register(NetworkSpec)
 def _loss_gradients(
     model: Any, thetas: Any, rows: Any, want_loss: bool, saved_out: Any, gradients_out: Any, losses_out: Any
 ) -> None:
-    layers, size = model.sizes.size - 1, _memory(model, _longest(rows)).size
+    layers, size = model.sizes.size - 1, _memory(model, _longest(rows), 0).size
+    outputs, step = model.sizes[layers], model.columns[layers + 1] - model.columns[layers]
+    saved, width, out_width = saved_out, thetas.shape[1], gradients_out.shape[1]
     for task in range(rows.count.size):
-        memory = _memory(model, rows.count[task])
-        saved = saved_out[task * size : (task + 1) * size]
-        zeros, one = saved[memory.zeros : memory.one], saved[memory.one : memory.turned]
-        for k in range(zeros.size):
-            zeros[k] = 0
-        one[0] = 1
-        theta, gradient = thetas[task], gradients_out[task]
-        _run_forward(model, memory, theta, rows, task, saved)
-        z, errors = _kept(model, memory, saved, H, layers), _kept(model, memory, saved, ERROR, layers)
-        outputs, step = model.sizes[layers], model.columns[layers + 1] - model.columns[layers]
+        memory = _memory(model, rows.count[task], task * size)
+        theta, gradient = task * width, task * out_width
+        for k in range(memory.zeros, memory.one):
+            saved[k] = 0
+        saved[memory.one] = 1
+        _run_forward(model, memory, thetas, theta, rows, task, saved)
+        z, errors = _last_layer(model, memory, saved, H), _last_layer(model, memory, saved, ERROR)
         targets = rows.y[task]
         if want_loss:
             losses_out[task] = mean_loss(model.loss, z, targets, memory.rows, outputs, step)
+        errors[:] = 0
         # The complement of a probability takes the place of the last layer's slopes, which it has none of.
-        other = _kept(model, memory, saved, SLOPE, layers)
-        for k in range(errors.size):
-            errors[k] = 0
+        other = _last_layer(model, memory, saved, SLOPE)
         loss_slopes(model.loss, z, targets, memory.rows, outputs, step, other, errors)
         for back in range(layers):
             layer = layers - back
-            errors = _kept(model, memory, saved, ERROR, layer)
-            left = _kept(model, memory, saved, H, layer - 1)
-            _outer(model, layer, memory.rows, left, errors, zeros, 0, _weights(model, gradient, layer))
-            _sum_columns(model, layer, memory.rows, errors, one, zeros, _biases(model, gradient, layer))
+            weights = gradient + model.offsets[layer - 1]
+            _outer(model, memory, layer, saved, H, ERROR, saved, memory.zeros, 0, gradients_out, weights)
+            _sum_errors(model, memory, layer, saved, ERROR, gradients_out, gradient + _biases(model, layer))
             if layer > 1:
-                weights = _weights(model, theta, layer)
-                if model.sizes[layer] > 1:
-                    turned = saved[memory.turned + model.turned[layer - 1] :]
-                    _turn(model, layer, weights, turned)
-                    weights = turned
-                below = _kept(model, memory, saved, ERROR, layer - 1)
-                _backward(model, layer, memory.rows, errors, weights, zeros, 0, below)
-                slopes = _kept(model, memory, saved, SLOPE, layer - 1)
+                weights, turned = theta + model.offsets[layer - 1], memory.turned + model.turned[layer - 1]
+                inputs, units = model.sizes[layer - 1], model.sizes[layer]
+                if units > 1:
+                    transpose(thetas, weights, inputs, units, saved, turned)
+                    _backward(model, memory, layer, saved, ERROR, saved, turned, memory.zeros, 0, ERROR)
+                else:
+                    _backward(model, memory, layer, saved, ERROR, thetas, weights, memory.zeros, 0, ERROR)
+                count, below = _count(model, memory, layer - 1), _place(model, memory, ERROR, layer - 1)
                 if model.activation != RELU:
-                    bends = _kept(model, memory, saved, BEND, layer - 1)
-                    for k in range(below.size):
-                        bends[k] *= below[k]
-                for k in range(below.size):
-                    below[k] *= slopes[k]
+                    scale(saved, below, count, saved, _place(model, memory, BEND, layer - 1))
+                scale(saved, _place(model, memory, SLOPE, layer - 1), count, saved, below)
 
 
 @hessian_vector_products.register(NetworkSpec)
 def _hessian_vector_products(
     model: Any, thetas: Any, rows: Any, saved: Any, vectors: Any, products_out: Any
 ) -> None:
-    layers, size = model.sizes.size - 1, _memory(model, _longest(rows)).size
+    layers, size = model.sizes.size - 1, _memory(model, _longest(rows), 0).size
+    outputs, step = model.sizes[layers], model.columns[layers + 1] - model.columns[layers]
     for task in range(rows.count.size):
-        memory = _memory(model, rows.count[task])
-        part = saved[task * size : (task + 1) * size]
-        zeros, one = part[memory.zeros : memory.one], part[memory.one : memory.turned]
-        theta, vector, product = thetas[task], vectors[task], products_out[task]
+        memory = _memory(model, rows.count[task], task * size)
+        theta, vector = task * thetas.shape[1], task * vectors.shape[1]
+        product = task * products_out.shape[1]
         for layer in range(1, layers + 1):
-            tangents = _kept(model, memory, part, TANGENT, layer)
-            left, weights = _kept(model, memory, part, H, layer - 1), _weights(model, vector, layer)
-            _forward(model, layer, memory.rows, left, weights, _biases(model, vector, layer), 0, tangents)
+            start = vector + _biases(model, layer)
+            _forward(model, memory, layer, saved, H, vectors, vector, vectors, start, 0, TANGENT)
+            tangents, high = _place(model, memory, TANGENT, layer), padded_row(model.sizes[layer])
             if layer > 1:
-                left, weights = _kept(model, memory, part, TANGENT, layer - 1), _weights(model, theta, layer)
-                step = padded_row(model.sizes[layer])
-                _forward(model, layer, memory.rows, left, weights, tangents, step, tangents)
+                _forward(model, memory, layer, saved, TANGENT, thetas, theta, saved, tangents, high, TANGENT)
             if layer < layers:
-                slopes = _kept(model, memory, part, SLOPE, layer)
+                count = _count(model, memory, layer)
                 if model.activation != RELU:
-                    bends = _kept(model, memory, part, BEND, layer)
-                    for k in range(tangents.size):
-                        bends[k] *= tangents[k]
-                for k in range(tangents.size):
-                    tangents[k] *= slopes[k]
-        outputs, step = model.sizes[layers], model.columns[layers + 1] - model.columns[layers]
-        tangents = _kept(model, memory, part, TANGENT, layers)
-        changes = _kept(model, memory, part, ERROR_TANGENT, layers)
-        for k in range(changes.size):
-            changes[k] = 0
+                    scale(saved, tangents, count, saved, _place(model, memory, BEND, layer))
+                scale(saved, _place(model, memory, SLOPE, layer), count, saved, tangents)
+        changes = _last_layer(model, memory, saved, ERROR_TANGENT)
+        changes[:] = 0
         loss_curvature(
             model.loss,
-            _kept(model, memory, part, H, layers),
+            _last_layer(model, memory, saved, H),
             memory.rows,
             outputs,
             step,
-            _kept(model, memory, part, SLOPE, layers),
-            tangents,
+            _last_layer(model, memory, saved, SLOPE),
+            _last_layer(model, memory, saved, TANGENT),
             changes,
         )
         for back in range(layers):
             layer = layers - back
-            changes = _kept(model, memory, part, ERROR_TANGENT, layer)
-            errors = _kept(model, memory, part, ERROR, layer)
-            out = _weights(model, product, layer)
+            weights = product + model.offsets[layer - 1]
             _outer(
-                model, layer, memory.rows, _kept(model, memory, part, H, layer - 1), changes, zeros, 0, out
+                model, memory, layer, saved, H, ERROR_TANGENT, saved, memory.zeros, 0, products_out, weights
             )
-            _sum_columns(model, layer, memory.rows, changes, one, zeros, _biases(model, product, layer))
+            biases = product + _biases(model, layer)
+            _sum_errors(model, memory, layer, saved, ERROR_TANGENT, products_out, biases)
             if layer > 1:
-                left, step = _kept(model, memory, part, TANGENT, layer - 1), padded_row(model.sizes[layer])
-                _outer(model, layer, memory.rows, left, errors, out, step, out)
-                weights, directions = _weights(model, theta, layer), _weights(model, vector, layer)
-                if model.sizes[layer] > 1:
-                    weights = part[memory.turned + model.turned[layer - 1] :]
-                    turned = part[memory.turned_vector :]
-                    _turn(model, layer, directions, turned)
-                    directions = turned
-                below = _kept(model, memory, part, ERROR_TANGENT, layer - 1)
-                _backward(model, layer, memory.rows, changes, weights, zeros, 0, below)
-                step = padded_row(model.sizes[layer - 1])
-                _backward(model, layer, memory.rows, errors, directions, below, step, below)
-                slopes = _kept(model, memory, part, SLOPE, layer - 1)
-                for k in range(below.size):
-                    below[k] *= slopes[k]
+                inputs, units = model.sizes[layer - 1], model.sizes[layer]
+                high, wide = padded_row(units), padded_row(inputs)
+                _outer(
+                    model,
+                    memory,
+                    layer,
+                    saved,
+                    TANGENT,
+                    ERROR,
+                    products_out,
+                    weights,
+                    high,
+                    products_out,
+                    weights,
+                )
+                below = _place(model, memory, ERROR_TANGENT, layer - 1)
+                directions = vector + model.offsets[layer - 1]
+                if units > 1:
+                    turned = memory.turned + model.turned[layer - 1]
+                    transpose(vectors, directions, inputs, units, saved, memory.turned_vector)
+                    _backward(
+                        model,
+                        memory,
+                        layer,
+                        saved,
+                        ERROR_TANGENT,
+                        saved,
+                        turned,
+                        memory.zeros,
+                        0,
+                        ERROR_TANGENT,
+                    )
+                    turned = memory.turned_vector
+                    _backward(model, memory, layer, saved, ERROR, saved, turned, below, wide, ERROR_TANGENT)
+                else:
+                    weights = theta + model.offsets[layer - 1]
+                    _backward(
+                        model,
+                        memory,
+                        layer,
+                        saved,
+                        ERROR_TANGENT,
+                        thetas,
+                        weights,
+                        memory.zeros,
+                        0,
+                        ERROR_TANGENT,
+                    )
+                    _backward(
+                        model, memory, layer, saved, ERROR, vectors, directions, below, wide, ERROR_TANGENT
+                    )
+                count = _count(model, memory, layer - 1)
+                scale(saved, _place(model, memory, SLOPE, layer - 1), count, saved, below)
                 if model.activation != RELU:
-                    bends = _kept(model, memory, part, BEND, layer - 1)
-                    for k in range(below.size):
-                        below[k] += bends[k]
+                    add(saved, _place(model, memory, BEND, layer - 1), count, saved, below)
 
 
 @predict.register(NetworkSpec)
 def _predict(model: Any, thetas: Any, rows: Any, scratch: Any, predictions_out: Any) -> None:
-    layers, size = model.sizes.size - 1, _memory(model, _longest(rows)).size
+    layers, size = model.sizes.size - 1, _memory(model, _longest(rows), 0).size
+    outputs, step = model.sizes[layers], model.columns[layers + 1] - model.columns[layers]
     for task in range(rows.count.size):
-        memory = _memory(model, rows.count[task])
-        saved = scratch[task * size : (task + 1) * size]
-        _run_forward(model, memory, thetas[task], rows, task, saved)
-        z = _kept(model, memory, saved, H, layers)
-        outputs, step = model.sizes[layers], model.columns[layers + 1] - model.columns[layers]
+        memory = _memory(model, rows.count[task], task * size)
+        _run_forward(model, memory, thetas, task * thetas.shape[1], rows, task, scratch)
+        z = _last_layer(model, memory, scratch, H)
         predictions(model.loss, z, memory.rows, outputs, step, predictions_out[task])
 
 

@@ -4,7 +4,11 @@ Everything is laid out in rows that are padded with zeros to a multiple of `ROW`
 no store needs a mask. The product keeps a tile of some rows by some vectors of the result in registers while
 it goes along the inner dimension; tiles were chosen so that the sixteen registers of AVX2 hold them (K. Goto
 and R. A. van de Geijn, "Anatomy of high-performance matrix multiplication", 2008, section 4, without their
-packing: everything here fits the first-level cache). Each function has its meaning in plain Python beside it.
+packing: everything here fits the first-level cache).
+
+Arrays are taken for what lies flat in memory, from a place on that is given behind each: a slice would cost
+more to compile, and to make, than what is done with it. Each function has its meaning in plain Python beside
+it.
 """
 
 from __future__ import annotations
@@ -13,10 +17,17 @@ from typing import Any
 
 import numpy as np
 from llvmlite import ir
-from numba.core import cgutils, config, types
-from numba.extending import intrinsic
+from numba.core import cgutils, types
 
-from fastmaml.numerics.lanes import FOUR, Lanes, array_parts, call_once, check_layout, compile_as
+from fastmaml.numerics.lanes import (
+    FOUR,
+    Lanes,
+    PickedRows,
+    array_parts,
+    call_once,
+    check_layout,
+    compile_as,
+)
 from fastmaml.runtime.compilation import kernel
 from fastmaml.runtime.emission import emit_loop
 
@@ -34,53 +45,91 @@ def padded_row(length: int) -> int:
     return (length + ROW - 1) // ROW * ROW
 
 
+def _from(array: Any, at: int, count: int) -> Any:
+    return array.reshape(-1)[at : at + count]
+
+
 def multiply(
     left: Any,
+    left_at: int,
     row_step: int,
     inner_step: int,
     right: Any,
+    right_at: int,
     start: Any,
+    start_at: int,
     start_step: int,
     rows: int,
     inner: int,
     width: int,
     out: Any,
+    out_at: int,
 ) -> None:
     """Write ``start + left @ right``.
 
-    All arrays are flat. left (rows, inner): entry (m, k) at ``m * row_step + k * inner_step``. right (inner,
-    width), out (rows, width): width is a multiple of `ROW`. start: row m at ``m * start_step``, which is 0
-    for one row that serves all; may be out itself.
+    left (rows, inner): entry (m, k) at ``m * row_step + k * inner_step``. right (inner, width), out (rows,
+    width): width is a multiple of `ROW`. start: row m at ``m * start_step``, which is 0 for one row that
+    serves all; may be out itself.
     """
-    for m in range(rows):
-        total = start[m * start_step : m * start_step + width].copy()
-        for k in range(inner):
-            total += left[m * row_step + k * inner_step] * right[k * width : (k + 1) * width]
-        out[m * width : (m + 1) * width] = total
+    entries = np.arange(rows)[:, np.newaxis] * row_step + np.arange(inner) * inner_step
+    places = np.arange(rows)[:, np.newaxis] * start_step + np.arange(width)
+    before = start.reshape(-1)[start_at + places]
+    product = left.reshape(-1)[left_at + entries] @ _from(right, right_at, inner * width).reshape(
+        inner, width
+    )
+    _from(out, out_at, rows * width)[:] = (before + product).reshape(-1)
 
 
 def multiply_vector(
-    matrix: Any, vector: Any, start: Any, start_step: int, rows: int, width: int, out: Any
+    matrix: Any,
+    matrix_at: int,
+    vector: Any,
+    vector_at: int,
+    start: Any,
+    start_at: int,
+    start_step: int,
+    rows: int,
+    width: int,
+    out: Any,
+    out_at: int,
 ) -> None:
-    """Write ``start + matrix @ vector`` of a flat matrix (rows, width); width is a multiple of `ROW`.
+    """Write ``start + matrix @ vector``; matrix (rows, width), width a multiple of `ROW`.
 
     start: one number for all rows, or with a step of 1 one for each; may be out itself. out has room for
     rows rounded up to a multiple of 4.
     """
-    out[:rows] = (
-        start[: rows if start_step else 1] + matrix[: rows * width].reshape(rows, width) @ vector[:width]
-    )
+    before = _from(start, start_at, rows if start_step else 1)
+    product = _from(matrix, matrix_at, rows * width).reshape(rows, width) @ _from(vector, vector_at, width)
+    _from(out, out_at, rows)[:] = before + product
 
 
-def transpose(matrix: Any, rows: int, columns: int, out: Any) -> None:
-    """Write a flat matrix (rows, padded_row(columns)) the other way round: (columns, padded_row(rows)).
+def transpose(matrix: Any, matrix_at: int, rows: int, columns: int, out: Any, out_at: int) -> None:
+    """Write a matrix (rows, padded_row(columns)) the other way round: (columns, padded_row(rows)).
 
     Its padding is set to zero, and so are the rows of out from ``columns`` on, up to a multiple of `ROW`.
     """
     wide, high = padded_row(columns), padded_row(rows)
     square = np.zeros((high, wide), out.dtype)
-    square[:rows, :columns] = matrix[: rows * wide].reshape(rows, wide)[:, :columns]
-    out[: wide * high] = square.T.reshape(-1)
+    square[:rows, :columns] = _from(matrix, matrix_at, rows * wide).reshape(rows, wide)[:, :columns]
+    _from(out, out_at, wide * high)[:] = square.T.reshape(-1)
+
+
+def scale(factors: Any, factors_at: int, count: int, out: Any, out_at: int) -> None:
+    """Multiply ``count`` numbers of out, a multiple of `ROW`, by factors."""
+    _from(out, out_at, count)[:] *= _from(factors, factors_at, count)
+
+
+def add(addends: Any, addends_at: int, count: int, out: Any, out_at: int) -> None:
+    """Add addends to ``count`` numbers of out, a multiple of `ROW`."""
+    _from(out, out_at, count)[:] += _from(addends, addends_at, count)
+
+
+def gather(X: Any, index: Any, index_at: int, rows: int, out: Any, out_at: int) -> None:
+    """Write picked rows of a matrix X (any, features), of either precision, padded with zeros."""
+    features = X.shape[1]
+    room = _from(out, out_at, rows * padded_row(features)).reshape(rows, -1)
+    room[:, features:] = 0
+    room[:, :features] = X[_from(index, index_at, rows)]
 
 
 def _emit_multiply(builder: Any, dtype: Any, args: Any) -> None:
@@ -178,6 +227,49 @@ def _emit_multiply_vector(builder: Any, dtype: Any, args: Any) -> None:
     emit_loop(builder, lanes.integer(0), rows, FOUR, [], group)
 
 
+def _emit_elementwise(name: str) -> Any:
+    def emit(builder: Any, dtype: Any, args: Any) -> None:
+        operands, count, out = args
+        lanes = Lanes(builder, dtype, VECTOR_BYTES)
+
+        def block(place: Any, _: list[Any]) -> list[Any]:
+            values = lanes.load(out, place), lanes.load(operands, place)
+            lanes.store(getattr(builder, name)(*values), out, place)
+            return []
+
+        emit_loop(builder, lanes.integer(0), count, lanes.count, [], block)
+
+    emit.__name__ = f"_emit_{name}"
+    return emit
+
+
+def _emit_gather(builder: Any, matrix_dtype: Any, dtype: Any, args: Any) -> None:
+    data, features, index, rows, out = args
+    lanes = Lanes(builder, dtype, VECTOR_BYTES)
+    source = PickedRows(lanes, matrix_dtype, data, features)
+    padded = builder.add(features, lanes.integer(ROW - 1))
+    padded = builder.mul(builder.sdiv(padded, lanes.integer(ROW)), lanes.integer(ROW))
+
+    def row(number: Any, _: list[Any]) -> list[Any]:
+        begin, target = source.start(index, number), builder.mul(number, padded)
+
+        def block(column: Any, _: list[Any]) -> list[Any]:
+            lanes.store(source.load(builder.add(begin, column)), out, builder.add(target, column))
+            return []
+
+        def nothing(column: Any, _: list[Any]) -> list[Any]:
+            lanes.store(lanes.zero, out, builder.add(target, column))
+            return []
+
+        emit_loop(builder, lanes.integer(0), source.last, lanes.count, [], block)
+        lanes.store(source.load_last(builder.add(begin, source.last)), out, builder.add(target, source.last))
+        after = builder.add(source.last, lanes.integer(lanes.count))
+        emit_loop(builder, after, padded, lanes.count, [], nothing)
+        return []
+
+    emit_loop(builder, lanes.integer(0), rows, 1, [], row)
+
+
 def _emit_transpose(builder: Any, dtype: Any, args: Any) -> None:
     matrix, rows, columns, out = args
     lanes = Lanes(builder, dtype, FOUR * dtype.bitwidth // 8)
@@ -220,29 +312,48 @@ def _emit_transpose(builder: Any, dtype: Any, args: Any) -> None:
     emit_loop(builder, lanes.integer(0), high, side, [], some_rows)
 
 
-if not config.DISABLE_JIT:
+def _flat_call(emit: Any) -> Any:
+    """Make instructions of an emitter of pointers and whole numbers: an array and a place are one pointer."""
 
-    def _flat_call(emit: Any, arrays: tuple[int, ...]) -> Any:
-        """Make instructions of an emitter for flat arrays, at these places, and whole numbers."""
+    def instructions(typingctx: Any, *given: Any) -> Any:
+        arrays = [kind for kind in given if isinstance(kind, types.Array)]
+        check_layout(*arrays)
 
-        @intrinsic
-        def instructions(typingctx: Any, *given: Any) -> Any:
-            check_layout(*[given[i] for i in arrays])
+        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            arguments = []
+            pointer = None
+            for kind, value in zip(given, cgutils.unpack_tuple(builder, args[0], len(given)), strict=True):
+                if isinstance(kind, types.Array):
+                    pointer, _ = array_parts(context, builder, kind, value)
+                    continue
+                number = context.cast(builder, value, kind, types.int64)
+                arguments.append(number if pointer is None else builder.gep(pointer, [number]))
+                pointer = None
+            call_once(builder, emit, (arrays[-1].dtype,), arguments)
+            return context.get_dummy_value()
 
-            def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-                values = cgutils.unpack_tuple(builder, args[0], len(given))
-                for i, value in enumerate(values):
-                    if i in arrays:
-                        values[i], _ = array_parts(context, builder, given[i], value)
-                    else:
-                        values[i] = context.cast(builder, value, given[i], types.int64)
-                call_once(builder, emit, (given[-1].dtype,), values)
-                return context.get_dummy_value()
+        return types.none(types.StarArgTuple(given)), generate  # type: ignore[attr-defined]
 
-            return types.none(types.StarArgTuple(given)), generate  # type: ignore[attr-defined]
+    return instructions
 
-        return instructions
 
-    compile_as(_flat_call(_emit_multiply, (0, 3, 4, 9)), multiply)
-    compile_as(_flat_call(_emit_multiply_vector, (0, 1, 2, 6)), multiply_vector)
-    compile_as(_flat_call(_emit_transpose, (0, 3)), transpose)
+def _gather(typingctx: Any, X: Any, index: Any, index_at: Any, rows: Any, out: Any, out_at: Any) -> Any:
+    check_layout(X, index, out)
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        data, shape = array_parts(context, builder, X, args[0])
+        picked, _ = array_parts(context, builder, index, args[1])
+        room, _ = array_parts(context, builder, out, args[4])
+        values = [data, shape[1], builder.gep(picked, [args[2]]), args[3], builder.gep(room, [args[5]])]
+        call_once(builder, _emit_gather, (X.dtype, out.dtype), values)
+        return context.get_dummy_value()
+
+    return types.none(X, index, types.int64, types.int64, out, types.int64), generate
+
+
+compile_as(_flat_call(_emit_multiply), multiply)
+compile_as(_flat_call(_emit_multiply_vector), multiply_vector)
+compile_as(_flat_call(_emit_transpose), transpose)
+compile_as(_flat_call(_emit_elementwise("fmul")), scale)
+compile_as(_flat_call(_emit_elementwise("fadd")), add)
+compile_as(_gather, gather)

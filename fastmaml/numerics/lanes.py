@@ -10,9 +10,8 @@ from typing import Any
 
 from llvmlite import ir
 from numba.core import cgutils, config, errors, types
-from numba.extending import overload
+from numba.core.typing.templates import infer, infer_global, make_intrinsic_template
 
-from fastmaml.runtime.compilation import KERNEL_FLAGS
 from fastmaml.runtime.emission import WORD, splat
 
 LANE_BYTES = 64
@@ -90,6 +89,48 @@ class Lanes:
         return self.builder.fadd(self.shuffle(ab, cd, [0, 1, 4, 5]), self.shuffle(ab, cd, [2, 3, 6, 7]))
 
 
+class PickedRows:
+    """Loads from the picked rows of a matrix, converted to the lanes' type."""
+
+    def __init__(self, lanes: Lanes, dtype: Any, data: Any, features: Any) -> None:
+        self.lanes, self.builder, self.data, self.features = lanes, lanes.builder, data, features
+        self.scalar = SCALARS[dtype]
+        self.itemsize = dtype.bitwidth // 8
+        self.vector = ir.VectorType(self.scalar, lanes.count)
+        # All blocks but the last are whole; the last one is loaded under a mask.
+        blocks = self.builder.sdiv(
+            self.builder.add(self.features, lanes.integer(lanes.count - 1)), lanes.integer(lanes.count)
+        )
+        self.last = self.builder.mul(self.builder.sub(blocks, lanes.integer(1)), lanes.integer(lanes.count))
+        self.mask = lanes.first(self.builder.sub(self.features, self.last))
+
+    def start(self, index: Any, place: Any) -> Any:
+        """Return the position of the first entry of the row that stands at a place of an index."""
+        return self.builder.mul(self.builder.load(self.builder.gep(index, [place])), self.features)
+
+    def load(self, position: Any) -> Any:
+        """Load a whole lane block."""
+        address = self.lanes.address(self.data, position, self.vector)
+        return self._converted(self.builder.load(address, align=self.itemsize))
+
+    def load_last(self, position: Any) -> Any:
+        """Load the last lane block of a row, zeros behind its end."""
+        name = f"llvm.masked.load.v{self.lanes.count}f{8 * self.itemsize}.p0"
+        pointer, bits = self.vector.as_pointer(), self.mask.type
+        kind = ir.FunctionType(self.vector, [pointer, ir.IntType(32), bits, self.vector])
+        function = cgutils.get_or_insert_function(self.builder.module, kind, name)
+        address = self.lanes.address(self.data, position, self.vector)
+        align, zero = ir.Constant(ir.IntType(32), self.itemsize), ir.Constant(self.vector, None)
+        return self._converted(self.builder.call(function, [address, align, self.mask, zero]))
+
+    def _converted(self, value: Any) -> Any:
+        if self.itemsize > self.lanes.itemsize:
+            return self.builder.fptrunc(value, self.lanes.vector)
+        if self.itemsize < self.lanes.itemsize:
+            return self.builder.fpext(value, self.lanes.vector)
+        return value
+
+
 def call_once(builder: Any, emit: Any, dtypes: tuple[Any, ...], values: list[Any]) -> None:
     """Call a function of plain numbers and pointers that an emitter fills, once in a module.
 
@@ -123,12 +164,14 @@ def check_layout(*arrays: Any) -> None:
             raise errors.TypingError(f"expected a C-contiguous array, but {array} came")
 
 
-def compile_as(instructions: Any, function: Callable[..., Any]) -> None:
-    """Let compiled code that calls the function run the instructions instead."""
+def compile_as(definition: Callable[..., Any], function: Callable[..., Any]) -> None:
+    """Let compiled code that calls a Python function run instructions instead.
+
+    ``definition`` is what `numba.extending.intrinsic` decorates. An overload that calls an intrinsic would
+    do as well, but be one more function to compile for every kind of arguments.
+    """
     if config.DISABLE_JIT:
         return
-
-    def implementation(*args: Any) -> Any:
-        return instructions(*args)
-
-    overload(function, jit_options=KERNEL_FLAGS, strict=False)(lambda *args: implementation)
+    template = make_intrinsic_template(function, definition, function.__name__, kwargs={})
+    infer(template)
+    infer_global(function, types.Function(template))

@@ -15,11 +15,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from llvmlite import ir
-from numba.core import cgutils, config, types
-from numba.extending import intrinsic
+from numba.core import types
 
-from fastmaml.numerics.lanes import SCALARS, Lanes, array_parts, call_once, check_layout, compile_as
+from fastmaml.numerics.lanes import Lanes, PickedRows, array_parts, call_once, check_layout, compile_as
 from fastmaml.runtime.emission import emit_loop
 
 # Rows whose dot products are summed up together: one shuffle serves four.
@@ -55,52 +53,10 @@ def vectors_times_rows(coefficients: Any, stride: int, X: Any, index: Any, count
             out[task, : X.shape[1]] += coefficients[task * stride + r] * row
 
 
-class _Rows:
-    """Loads from the picked rows of a matrix, converted to the lanes' type."""
-
-    def __init__(self, lanes: Lanes, dtype: Any, data: Any, features: Any) -> None:
-        self.lanes, self.builder, self.data, self.features = lanes, lanes.builder, data, features
-        self.scalar = SCALARS[dtype]
-        self.itemsize = dtype.bitwidth // 8
-        self.vector = ir.VectorType(self.scalar, lanes.count)
-        # All blocks but the last are whole; the last one is loaded under a mask.
-        blocks = self.builder.sdiv(
-            self.builder.add(self.features, lanes.integer(lanes.count - 1)), lanes.integer(lanes.count)
-        )
-        self.last = self.builder.mul(self.builder.sub(blocks, lanes.integer(1)), lanes.integer(lanes.count))
-        self.mask = lanes.first(self.builder.sub(self.features, self.last))
-
-    def start(self, index: Any, place: Any) -> Any:
-        """Return the position of the first entry of the row that stands at a place of an index."""
-        return self.builder.mul(self.builder.load(self.builder.gep(index, [place])), self.features)
-
-    def load(self, position: Any) -> Any:
-        """Load a whole lane block."""
-        address = self.lanes.address(self.data, position, self.vector)
-        return self._converted(self.builder.load(address, align=self.itemsize))
-
-    def load_last(self, position: Any) -> Any:
-        """Load the last lane block of a row, zeros behind its end."""
-        name = f"llvm.masked.load.v{self.lanes.count}f{8 * self.itemsize}.p0"
-        pointer, bits = self.vector.as_pointer(), self.mask.type
-        kind = ir.FunctionType(self.vector, [pointer, ir.IntType(32), bits, self.vector])
-        function = cgutils.get_or_insert_function(self.builder.module, kind, name)
-        address = self.lanes.address(self.data, position, self.vector)
-        align, zero = ir.Constant(ir.IntType(32), self.itemsize), ir.Constant(self.vector, None)
-        return self._converted(self.builder.call(function, [address, align, self.mask, zero]))
-
-    def _converted(self, value: Any) -> Any:
-        if self.itemsize > self.lanes.itemsize:
-            return self.builder.fptrunc(value, self.lanes.vector)
-        if self.itemsize < self.lanes.itemsize:
-            return self.builder.fpext(value, self.lanes.vector)
-        return value
-
-
 def _emit_rows_times_vectors(builder: Any, matrix_dtype: Any, dtype: Any, args: Any) -> None:
     data, features, index, index_stride, count, tasks, vectors, width, stride, out = args
     lanes = Lanes(builder, dtype)
-    rows = _Rows(lanes, matrix_dtype, data, features)
+    rows = PickedRows(lanes, matrix_dtype, data, features)
 
     def task(number: Any, _: list[Any]) -> list[Any]:
         picked = builder.gep(index, [builder.mul(number, index_stride)])
@@ -138,7 +94,7 @@ def _emit_rows_times_vectors(builder: Any, matrix_dtype: Any, dtype: Any, args: 
 def _emit_vectors_times_rows(builder: Any, matrix_dtype: Any, dtype: Any, args: Any) -> None:
     data, features, index, index_stride, count, tasks, coefficients, stride, width, out = args
     lanes = Lanes(builder, dtype)
-    rows = _Rows(lanes, matrix_dtype, data, features)
+    rows = PickedRows(lanes, matrix_dtype, data, features)
 
     def span(column: Any, loads: list[Any]) -> None:
         """Sum up and store as many lane blocks as there are ways to load them, for all tasks."""
@@ -187,43 +143,41 @@ def _emit_vectors_times_rows(builder: Any, matrix_dtype: Any, dtype: Any, args: 
     builder.position_at_end(after)
 
 
-if not config.DISABLE_JIT:
+def _rows_times_vectors(
+    typingctx: Any, X: Any, index: Any, count: Any, vectors: Any, stride: Any, out: Any
+) -> Any:
+    check_layout(X, index, count, vectors, out)
 
-    @intrinsic
-    def _rows_times_vectors(
-        typingctx: Any, X: Any, index: Any, count: Any, vectors: Any, stride: Any, out: Any
-    ) -> Any:
-        check_layout(X, index, count, vectors, out)
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        (X_data, X_shape), (index_data, index_shape), (count_data, count_shape), (data, shape) = (
+            array_parts(context, builder, signature.args[i], args[i]) for i in range(4)
+        )
+        out_data, _ = array_parts(context, builder, out, args[5])
+        values = [X_data, X_shape[1], index_data, index_shape[1], count_data, count_shape[0]]
+        values += [data, shape[1], args[4], out_data]
+        call_once(builder, _emit_rows_times_vectors, (X.dtype, vectors.dtype), values)
+        return context.get_dummy_value()
 
-        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            (X_data, X_shape), (index_data, index_shape), (count_data, count_shape), (data, shape) = (
-                array_parts(context, builder, signature.args[i], args[i]) for i in range(4)
-            )
-            out_data, _ = array_parts(context, builder, out, args[5])
-            values = [X_data, X_shape[1], index_data, index_shape[1], count_data, count_shape[0]]
-            values += [data, shape[1], args[4], out_data]
-            call_once(builder, _emit_rows_times_vectors, (X.dtype, vectors.dtype), values)
-            return context.get_dummy_value()
+    return types.none(X, index, count, vectors, types.int64, out), generate
 
-        return types.none(X, index, count, vectors, types.int64, out), generate
 
-    @intrinsic
-    def _vectors_times_rows(
-        typingctx: Any, coefficients: Any, stride: Any, X: Any, index: Any, count: Any, out: Any
-    ) -> Any:
-        check_layout(coefficients, X, index, count, out)
+def _vectors_times_rows(
+    typingctx: Any, coefficients: Any, stride: Any, X: Any, index: Any, count: Any, out: Any
+) -> Any:
+    check_layout(coefficients, X, index, count, out)
 
-        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            (X_data, X_shape), (index_data, index_shape), (count_data, count_shape), (data, shape) = (
-                array_parts(context, builder, signature.args[i], args[i]) for i in range(2, 6)
-            )
-            coefficients_data, _ = array_parts(context, builder, coefficients, args[0])
-            values = [X_data, X_shape[1], index_data, index_shape[1], count_data, count_shape[0]]
-            values += [coefficients_data, args[1], shape[1], data]
-            call_once(builder, _emit_vectors_times_rows, (X.dtype, out.dtype), values)
-            return context.get_dummy_value()
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        (X_data, X_shape), (index_data, index_shape), (count_data, count_shape), (data, shape) = (
+            array_parts(context, builder, signature.args[i], args[i]) for i in range(2, 6)
+        )
+        coefficients_data, _ = array_parts(context, builder, coefficients, args[0])
+        values = [X_data, X_shape[1], index_data, index_shape[1], count_data, count_shape[0]]
+        values += [coefficients_data, args[1], shape[1], data]
+        call_once(builder, _emit_vectors_times_rows, (X.dtype, out.dtype), values)
+        return context.get_dummy_value()
 
-        return types.none(coefficients, types.int64, X, index, count, out), generate
+    return types.none(coefficients, types.int64, X, index, count, out), generate
 
-    compile_as(_rows_times_vectors, rows_times_vectors)
-    compile_as(_vectors_times_rows, vectors_times_rows)
+
+compile_as(_rows_times_vectors, rows_times_vectors)
+compile_as(_vectors_times_rows, vectors_times_rows)

@@ -15,8 +15,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numba.core import cgutils, config, types
-from numba.extending import intrinsic
+from numba.core import cgutils, types
 
 from fastmaml.numerics.lanes import Lanes, array_parts, check_layout, compile_as
 from fastmaml.runtime.emission import emit_loop
@@ -73,7 +72,6 @@ def _rowwise(operation: Callable[[Lanes, list[Any], Any], Any]) -> Any:
     holds.
     """
 
-    @intrinsic
     def instructions(typingctx: Any, *given: Any) -> Any:
         check_layout(*[kind for kind in given if isinstance(kind, types.Array)])
 
@@ -107,19 +105,16 @@ def _rowwise(operation: Callable[[Lanes, list[Any], Any], Any]) -> Any:
     return instructions
 
 
-if not config.DISABLE_JIT:
-    compile_as(_rowwise(lambda lanes, blocks, before: blocks[0]), spread)
-    compile_as(_rowwise(lambda lanes, blocks, before: lanes.builder.fmul(*blocks)), set_scaled)
-    compile_as(
-        _rowwise(lambda lanes, blocks, before: lanes.multiply_add(blocks[0], blocks[1], before())), add_scaled
-    )
-    compile_as(_rowwise(lambda lanes, blocks, before: lanes.builder.fsub(before(), *blocks)), subtract)
-    compile_as(_rowwise(lambda lanes, blocks, before: lanes.builder.fsub(*blocks)), set_difference)
-    compile_as(
-        _rowwise(
-            lambda lanes, blocks, before: lanes.multiply_add(
-                lanes.builder.fneg(blocks[1]), blocks[2], blocks[0]
-            )
-        ),
-        step_down,
-    )
+compile_as(_rowwise(lambda lanes, blocks, before: blocks[0]), spread)
+compile_as(_rowwise(lambda lanes, blocks, before: lanes.builder.fmul(*blocks)), set_scaled)
+compile_as(
+    _rowwise(lambda lanes, blocks, before: lanes.multiply_add(blocks[0], blocks[1], before())), add_scaled
+)
+compile_as(_rowwise(lambda lanes, blocks, before: lanes.builder.fsub(before(), *blocks)), subtract)
+compile_as(_rowwise(lambda lanes, blocks, before: lanes.builder.fsub(*blocks)), set_difference)
+compile_as(
+    _rowwise(
+        lambda lanes, blocks, before: lanes.multiply_add(lanes.builder.fneg(blocks[1]), blocks[2], blocks[0])
+    ),
+    step_down,
+)

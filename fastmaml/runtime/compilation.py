@@ -17,7 +17,9 @@ keep it low.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+import gc
+from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 import numba
@@ -102,12 +104,24 @@ def driver(function: Function, *, parallel: bool = False, wrapper: bool = True) 
     return dispatcher
 
 
+@contextlib.contextmanager
+def no_garbage_sought() -> Iterator[None]:
+    """Switch off the search for cycles, which would look again and again at a million objects."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
 def _compile_with_care(dispatcher: Any) -> None:
     """Let no Ctrl-C be lost while a dispatcher compiles or loads, and compile what it calls once."""
     compile_or_load = dispatcher.compile
 
     def compile_carefully(signature: Any) -> Any:
-        with interrupts_heard(), inner_libraries(cpu_target.target_context.codegen()):
+        with interrupts_heard(), no_garbage_sought(), inner_libraries(cpu_target.target_context.codegen()):
             return compile_or_load(signature)
 
     dispatcher.compile = compile_carefully

@@ -39,6 +39,9 @@ class Contract(Protocol):
     def register(self, spec_class: type) -> Callable[[Implementation], Implementation]:
         """Decorate the implementation for a spec."""
 
+    def default(self, implementation: Implementation) -> Implementation:
+        """Decorate the implementation for specs that none is registered for."""
+
 
 def contract(function: Implementation) -> Contract:
     """Turn a documented stub into a contract that compiled code and Python can call.
@@ -60,7 +63,7 @@ def contract(function: Implementation) -> Contract:
 
     def find(spec_class: type) -> Implementation:
         try:
-            return registry[spec_class]
+            return registry[spec_class] if spec_class in registry else registry[object]
         except KeyError:
             known = ", ".join(sorted(c.__name__ for c in registry)) or "none"
             raise TypeError(
@@ -70,7 +73,11 @@ def contract(function: Implementation) -> Contract:
 
     @functools.wraps(function)
     def call(*args: Any) -> Any:
-        return find(type(args[0]))(*args)
+        part = args[0]
+        # What users write of a model has its spec; in Python it is as good.
+        if not isinstance(part, tuple) and hasattr(part, "spec"):
+            part = part.spec()
+        return find(type(part))(part, *args[1:])
 
     def register(spec_class: type) -> Callable[[Implementation], Implementation]:
         if not (
@@ -95,7 +102,12 @@ def contract(function: Implementation) -> Contract:
 
         return decorate
 
+    def default(implementation: Implementation) -> Implementation:
+        registry[object] = implementation
+        return implementation
+
     call.register = register  # type: ignore[attr-defined]
+    call.default = default  # type: ignore[attr-defined]
     call.registry = registry  # type: ignore[attr-defined]
 
     if not config.DISABLE_JIT:

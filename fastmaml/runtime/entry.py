@@ -72,6 +72,11 @@ class RecordAddress(types.Type):  # type: ignore[misc]
         self.record = record
         super().__init__(name=f"RecordAddress({record})")
 
+    @property
+    def key(self) -> Any:
+        """What tells types apart; not the name, which two classes share where a cell is run again."""
+        return self.record
+
 
 @register_model(RecordAddress)
 class _RecordAddressModel(models.PrimitiveModel):  # type: ignore[misc]

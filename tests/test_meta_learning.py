@@ -1,0 +1,350 @@
+"""`meta_train`: every model learns by every algorithm, same seed, same bits, and nonsense is refused."""
+
+import math
+import re
+
+import numpy as np
+import pytest
+from engine import engine
+from sizes import COMPILED, size
+
+from fastmaml import TaskSet, algorithms, meta_gradient, meta_train, models, optimizers, sources
+
+WEIGHTS = np.array([[1.5, -0.5], [-1.0, 2.0], [0.5, 0.0]])
+ALGORITHMS = {
+    "maml": algorithms.MAML(2, 2, 0.1),
+    "first order": algorithms.MAML(1, 2, 0.1),
+    "reptile": algorithms.Reptile(3, 0.1),
+    "anil": algorithms.ANIL(2, 2, 0.1),
+    "meta-sgd": algorithms.MetaSGD(2, 2, 0.1),
+    "maml++": algorithms.MAML(
+        2, 2, 0.1, learned_rates="layer_and_step", first_order_epochs=50, step_loss_epochs=100, clip_norm=5.0
+    ),
+}
+OPTIMIZERS = {
+    "sgd": optimizers.SGD(0.3, schedule="linear"),
+    "momentum": optimizers.Momentum(0.05, schedule="cosine"),
+    "nesterov": optimizers.Momentum(0.05, nesterov=True, schedule="cosine"),
+    "adam": optimizers.Adam(0.05, schedule="cosine", warmup_epochs=10),
+    "adamw": optimizers.AdamW(0.05, schedule="cosine", weight_decay=1e-5),
+}
+
+
+def outer_for(algorithm, rate=0.05):
+    """Choose an optimizer: what Reptile calls a gradient shrinks with its inner rate."""
+    if isinstance(algorithm, algorithms.Reptile):
+        return optimizers.SGD(0.5, schedule="linear")
+    return optimizers.Adam(rate, schedule="cosine")
+
+
+@pytest.mark.parametrize("name", ALGORITHMS)
+def test_every_algorithm_finds_the_best_start_of_linear_tasks(name):
+    source = sources.LinearTasks(WEIGHTS, shots=5, queries=5, spread=0.3)
+    model = models.Linear(3, 2, intercept=False)
+    run = meta_train(
+        model,
+        ALGORITHMS[name],
+        source,
+        outer_for(ALGORITHMS[name]),
+        tasks_per_batch=20,
+        epochs=size(600, 200),
+        random_state=1,
+        log_every=50,
+    )
+    # The mean of 20 tasks' weights is off by 0.3 / sqrt(3 * 20); the last epochs average over many batches.
+    np.testing.assert_allclose(run.theta.reshape(3, 2), WEIGHTS, atol=size(0.05, 0.15))
+    assert run.history[0][0] == 0
+    assert run.history[-1][0] == run.epochs - 1
+    assert run.history[-1][1] < run.history[0][1] / 5
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_every_optimizer_finds_it(name):
+    source = sources.LinearTasks(WEIGHTS, shots=5, queries=5, spread=0.3)
+    model = models.Linear(3, 2, intercept=False)
+    run = meta_train(
+        model,
+        algorithms.MAML(2, 1, 0.1),
+        source,
+        OPTIMIZERS[name],
+        tasks_per_batch=20,
+        epochs=size(600, 250),
+        random_state=1,
+    )
+    np.testing.assert_allclose(run.theta.reshape(3, 2), WEIGHTS, atol=size(0.05, 0.15))
+
+
+def labelled_tasks():
+    """Groups whose labels follow a slope that all of them nearly share; two classes, three, and counts."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(60, 12, 2))
+    slopes = np.array([2.0, -1.0]) + 0.3 * rng.normal(size=(60, 2))
+    z = np.einsum("tri,ti->tr", X, slopes)
+    classes = np.digitize(z, [-1.0, 1.0]).astype(float)
+    counts = rng.poisson(np.exp(np.clip(z / 3, -3, 2))).astype(float)
+    return {
+        "binary": TaskSet.from_arrays(X, (z > 0).astype(float)),
+        "classes": TaskSet.from_arrays(X, classes),
+        "counts": TaskSet.from_arrays(X, counts),
+        "numbers": TaskSet.from_arrays(X, np.tanh(z)),
+    }
+
+
+TASKS = labelled_tasks()
+# Model, its tasks, and the query loss that it must come below: what the best constant prediction costs.
+MODELS = {
+    "logistic": (models.Logistic(2), "binary", math.log(2) / 1.5),
+    "softmax": (models.Softmax(2, 3), "classes", 1.08 / 1.3),
+    "linear": (models.Linear(2), "numbers", 0.35),
+    "poisson": (models.Linear(2, loss="poisson"), "counts", 0.7),
+    "mlp": (models.MLP(2, (8, 8), activation="tanh"), "numbers", 0.35),
+    "mlp, silu, two classes": (
+        models.MLP(2, (8,), 1, "silu", "binary_cross_entropy"),
+        "binary",
+        math.log(2) / 1.5,
+    ),
+    "mlp, relu, three classes": (
+        models.MLP(2, (8,), 3, "relu", "categorical_cross_entropy"),
+        "classes",
+        1.08 / 1.3,
+    ),
+}
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@pytest.mark.parametrize("name", MODELS)
+def test_every_model_with_every_algorithm_learns(name, algorithm):
+    model, kind, target = MODELS[name]
+    run = meta_train(
+        model,
+        ALGORITHMS[algorithm],
+        sources.Table(TASKS[kind], shots=6),
+        outer_for(ALGORITHMS[algorithm], 0.03),
+        tasks_per_batch=20,
+        epochs=size(400, 60),
+        random_state=3,
+        dtype="float32",
+        log_every=10,
+    )
+    late = np.mean([loss for _, loss in run.history[-5:]])
+    assert late < (target if COMPILED else run.history[0][1])
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_the_same_seed_gives_the_same_bits(dtype):
+    def run(n_jobs=1, **road):
+        with engine(**road) if road else engine():
+            return meta_train(
+                models.MLP(1, (5, 3)),
+                algorithms.MetaSGD(2, 2, 0.05),
+                sources.Sinusoid(),
+                optimizers.Adam(),
+                tasks_per_batch=11,
+                epochs=12,
+                random_state=9,
+                dtype=dtype,
+                n_jobs=n_jobs,
+            )
+
+    first = run()
+    assert first.theta.dtype == np.dtype(dtype)
+    for other in (run(None), run(workers=3), run(workers=2, ahead=2), run(workers=1, slice_seconds=1e-9)):
+        assert other.theta.tobytes() == first.theta.tobytes()
+        assert other.inner_rates.tobytes() == first.inner_rates.tobytes()
+    assert not np.array_equal(first.inner_rates, np.full_like(first.inner_rates, 0.05))
+
+
+def test_theta_is_where_it_starts():
+    model = models.MLP(2, (3,), initializer="normal", initializer_scale=0.5)
+    given = np.arange(models.num_parameters(model.spec())) / 10.0
+    common = {"tasks_per_batch": 3, "epochs": 1, "random_state": 4}
+    parts = (algorithms.MAML(), sources.LinearTasks([1.0, 2.0]), optimizers.SGD(0.0))
+    assert meta_train(model, *parts, **common, theta=given).theta.tobytes() == given.tobytes()
+    start = meta_train(model, *parts, **common).theta
+    assert start.tobytes() == model.initial_theta(4).tobytes()
+    # Weights (inputs, outputs), then biases, layer by layer.
+    weights = start[:6].reshape(2, 3)
+    assert np.all(weights != 0)
+    assert not start[6:9].any()
+    run = meta_train(model, *parts, **common)
+    X = np.random.default_rng(0).normal(size=(5, 2))
+    hidden = np.maximum(X @ weights + start[6:9], 0)
+    expected = hidden @ start[9:12] + start[12]
+    np.testing.assert_allclose(run.adapt(X, np.zeros(5), steps=0).predict(X), expected, rtol=1e-13)
+
+
+@pytest.mark.parametrize(
+    "initializer", ["zeros", "normal", "truncated_normal", "glorot_uniform", "he_normal"]
+)
+def test_initial_weights(initializer):
+    model = models.MLP(40, (50,), initializer=initializer, initializer_scale=0.5)
+    weights = model.initial_theta(1)[:2000]
+    deviation = {
+        "zeros": 0.0,
+        "normal": 0.5,
+        # Of a normal cut off at two deviations.
+        "truncated_normal": 0.5 * 0.8796,
+        "glorot_uniform": 0.5 * math.sqrt(2 / 90),
+        "he_normal": 0.5 * math.sqrt(2 / 40),
+    }[initializer]
+    # 2,000 numbers: their deviation is off by 1 / sqrt(4000) of itself.
+    assert weights.std() == pytest.approx(deviation, rel=5 / math.sqrt(4000))
+    if initializer == "truncated_normal":
+        assert np.abs(weights).max() <= 1.0
+    assert (model.initial_theta(1) == model.initial_theta(1)).all()
+    if initializer != "zeros":
+        assert (model.initial_theta(2)[:2000] != weights).all()
+
+
+def test_predictions_of_classifiers():
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(9, 2)), rng.integers(0, 3, 9)
+    common = {"tasks_per_batch": 3, "epochs": 5, "random_state": 4}
+    source = sources.Blobs(2, 3)
+    run = meta_train(models.Softmax(2, 3), algorithms.MAML(), source, optimizers.SGD(), **common)
+    adapted = run.adapt(X, y, steps=3)
+    weights, biases = adapted.theta[:6].reshape(2, 3), adapted.theta[6:]
+    z = np.exp(X @ weights + biases)
+    np.testing.assert_allclose(adapted.predict_proba(X), z / z.sum(axis=1, keepdims=True), rtol=1e-12)
+    assert adapted.predict(X).tolist() == z.argmax(axis=1).tolist()
+    many = rng.normal(size=(1000, 2))
+    assert adapted.predict_proba(many)[300:309].tobytes() == adapted.predict_proba(many[300:309]).tobytes()
+    assert adapted.predict(np.zeros((0, 2))).shape == (0,)
+    two = meta_train(models.Logistic(2), algorithms.MAML(), sources.Blobs(2, 2), optimizers.SGD(), **common)
+    proba = two.adapt(X, y > 0).predict_proba(X)
+    assert proba.shape == (9, 2)
+    np.testing.assert_allclose(proba.sum(axis=1), 1)
+
+
+def test_scores_of_tasks():
+    source = sources.LinearTasks(WEIGHTS, shots=8, queries=4, spread=0.3)
+    model = models.Linear(3, 2, intercept=False)
+    parts = (algorithms.MAML(2, 1, 0.2), source, optimizers.SGD(0.0))
+    run = meta_train(model, *parts, tasks_per_batch=2, epochs=1, theta=WEIGHTS.ravel(), random_state=0)
+    scores = run.score(source, 50, (0, 2, 5), random_state=8)
+    assert scores.losses.shape == scores.scores.shape == (50, 3)
+    np.testing.assert_allclose(scores.losses, scores.scores, rtol=1e-12)
+    assert not scores.diverged.any()
+    assert (np.diff(scores.losses.mean(axis=0)) < 0).all()
+
+
+def given(tasks=2, rows=3, features=2):
+    rng = np.random.default_rng(0)
+    return [rng.normal(size=(tasks, rows, features)), rng.normal(size=(tasks, rows))] * 2
+
+
+LINEAR = models.Linear(2)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: models.MLP(1, ()), "hidden is empty"),
+        (lambda: models.MLP(1, 40), "hidden is 40; give a sequence, such as (40,)"),
+        (lambda: models.MLP(1, (4, 0)), "each number of hidden is 0; give a whole number, at least 1"),
+        (
+            lambda: models.MLP(1, activation="gelu"),
+            "activation is 'gelu'; give one of 'relu', 'tanh', 'silu'",
+        ),
+        (lambda: models.MLP(1, loss="mse"), "loss is 'mse'; give one of 'squared_error', 'poisson'"),
+        (lambda: models.MLP(1, (2,), 2, loss="binary_cross_entropy"), "num_outputs is 2"),
+        (lambda: models.Softmax(1, 1), "num_classes is 1; give a whole number, at least 2"),
+        (lambda: models.Linear(1, initializer="ones"), "initializer is 'ones'; give one of 'zeros'"),
+        (lambda: models.Linear(1, l2=-1), "l2 is -1.0"),
+        (lambda: algorithms.MAML(3), "order is 3; give one of 1, 2"),
+        (lambda: algorithms.MAML(inner_steps=0), "inner_steps is 0"),
+        (lambda: algorithms.MAML(inner_rate=-0.1), "inner_rate holds -0.1; give numbers of 0 or larger"),
+        (lambda: algorithms.MAML(inner_rate=math.nan), "inner_rate holds nan"),
+        (
+            lambda: algorithms.MAML(learned_rates="unit"),
+            "learned_rates is 'unit'; give one of None, 'parameter'",
+        ),
+        (lambda: algorithms.Reptile(clip_norm=0), "clip_norm is 0; give a number above 0, or None"),
+        (
+            lambda: meta_gradient(LINEAR, algorithms.MAML(inner_rate=[0.1, 0.2]), np.zeros(3), *given()),
+            "inner_rate has shape (2,), but the model has 3 parameters; give a number, (3,)",
+        ),
+        (
+            lambda: meta_gradient(LINEAR, algorithms.MAML(), np.zeros(2), *given()),
+            "theta has shape (2,); expected (3,)",
+        ),
+        (
+            lambda: meta_gradient(LINEAR, algorithms.MAML(), np.zeros(3), *given(features=3)),
+            "X_support has shape (2, 3, 3); expected (rows, 2), or with several tasks (tasks, rows, 2)",
+        ),
+        (
+            lambda: meta_gradient(models.Softmax(2, 3), algorithms.MAML(), np.zeros(9), *given()),
+            "give the number of a class, from 0 to 2",
+        ),
+        (
+            lambda: meta_gradient(models.Linear(2, loss="poisson"), algorithms.MAML(), np.zeros(3), *given()),
+            "the Poisson loss needs counts, 0 or larger",
+        ),
+        (
+            lambda: meta_gradient(LINEAR, algorithms.MAML(), np.zeros(3), *given()[:2], *given(1)[:2]),
+            "X_query has 1 tasks but X_support has 2",
+        ),
+    ],
+)
+def test_nonsense_is_refused(call, message):
+    with pytest.raises((ValueError, TypeError), match=re.escape(message)):
+        call()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"model": models.Linear(3)}, "the source has 2 features but Linear has num_features=3"),
+        ({"model": models.Linear(2, 2)}, "the source has 1 targets a row but Linear wants 2"),
+        ({"model": "linear"}, "model is 'linear' (str); give one of fastmaml.models"),
+        ({"algorithm": "maml"}, "algorithm is 'maml' (str); give one of fastmaml.algorithms"),
+        ({"source": [1]}, "source is [1] (list); give one of fastmaml.sources"),
+        ({"optimizer": 0.1}, "optimizer is 0.1 (float); give one of fastmaml.optimizers"),
+        ({"model": models.Logistic(2)}, "y of the tasks holds"),
+        ({"tasks_per_batch": 61}, "tasks_per_batch is 61 but there are 60 tasks"),
+        ({"epochs": 0}, "epochs is 0"),
+        ({"dtype": "float16"}, "dtype is 'float16'"),
+        ({"theta": [1.0, math.inf, 0.0]}, "theta holds inf at row 1"),
+        (
+            {"model": models.Softmax(2, 2), "source": sources.Blobs(2, 3)},
+            "the source has 3 ways but Softmax has 2 classes",
+        ),
+    ],
+)
+def test_parts_that_do_not_fit_are_refused(change, message):
+    parts = {
+        "model": LINEAR,
+        "algorithm": algorithms.MAML(),
+        "source": sources.Table(TASKS["numbers"], shots=6),
+        "optimizer": optimizers.SGD(),
+        "tasks_per_batch": 5,
+        "epochs": 3,
+        **change,
+    }
+    with pytest.raises((ValueError, TypeError), match=re.escape(message)):
+        meta_train(**parts)
+
+
+def test_strings_are_no_targets():
+    X = np.ones((1, 2, 2))
+    with pytest.raises(TypeError, match="y_support must hold numbers"):
+        meta_gradient(LINEAR, algorithms.MAML(), np.zeros(3), X, [["a", "b"]], X, [[1, 2]])
+
+
+def test_divergence_names_task_step_and_rate():
+    source = sources.LinearTasks([1.0, 2.0])
+    parts = (LINEAR, algorithms.MAML(1, 50, 1e30), source, optimizers.SGD(0.1))
+    pattern = r"in epoch 0: task \d+, inner step \d+ \(inner_rate=1e\+30\); .* give the algorithm a clip_norm"
+    with pytest.raises(FloatingPointError, match=pattern):
+        meta_train(*parts, tasks_per_batch=3, epochs=2, random_state=0)
+    parts = (LINEAR, algorithms.MAML(1, 1, 0.1), source, optimizers.SGD(1e200))
+    with pytest.raises(FloatingPointError, match=r"the outer step \(learning_rate=1e\+200\).*clip_norm"):
+        meta_train(*parts, tasks_per_batch=3, epochs=9, random_state=0)
+    with pytest.raises(FloatingPointError, match="the meta-gradient is infinite or NaN"):
+        meta_gradient(LINEAR, algorithms.MAML(1, 50, 1e30), np.ones(3), *given())
+    run = meta_train(
+        LINEAR, algorithms.MAML(1, 1, 0.1), source, optimizers.SGD(0.1), tasks_per_batch=3, epochs=9
+    )
+    X, y = given()[:2]
+    with pytest.raises(FloatingPointError, match=r"in step \d+ of adapting"):
+        run.adapt(1e100 * X[0], y[0], steps=20)
