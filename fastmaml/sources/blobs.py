@@ -21,7 +21,7 @@ from fastmaml.numerics.philox import (
     words_room,
 )
 from fastmaml.runtime.compilation import kernel
-from fastmaml.sources.contract import Requirements, draw, matrix, prepare, requirements
+from fastmaml.sources.contract import Requirements, draw, requirements
 from fastmaml.sources.source import Source, check_rows
 from fastmaml.validation import check_count, check_rate
 
@@ -104,16 +104,6 @@ def _requirements(source: Any, tasks_per_batch: int) -> Any:
         words=0,
         scratch=words_room(rows * features + 1) + words_room(ways * features + 1),
     )
-
-
-@matrix.register(BlobsSpec)
-def _matrix(source: Any, X_buffer: Any) -> Any:
-    return X_buffer
-
-
-@prepare.register(BlobsSpec)
-def _prepare(source: Any, tasks_per_batch: int, epoch: int, state: Any, words_out: Any) -> Any:
-    return
 
 
 @kernel

@@ -65,15 +65,20 @@ def requirements(source: Any, tasks_per_batch: int) -> Any:
 
 @contract
 def matrix(source: Any, X_buffer: Any) -> Any:
-    """Return the matrix whose rows the indices of `draw` pick: the buffer, or the source's own.
+    """Return the matrix whose rows the indices of `draw` pick: by default the buffer, else the source's own.
 
     X_buffer (any, features): what `draw` wrote, for this task and others.
     """
 
 
+@matrix.default
+def _matrix(source: Any, X_buffer: Any) -> Any:
+    return X_buffer
+
+
 @contract
 def prepare(source: Any, tasks_per_batch: int, epoch: int, state: Any, words_out: Any) -> Any:
-    """Prepare one epoch; called for every epoch, in order, never by two threads at once.
+    """Prepare one epoch; called for every epoch, in order, never by two threads at once. By default nothing.
 
     Parameters
     ----------
@@ -88,6 +93,11 @@ def prepare(source: Any, tasks_per_batch: int, epoch: int, state: Any, words_out
     words_out : ndarray of uint32
         What `draw` needs to know of this epoch.
     """
+
+
+@prepare.default
+def _prepare(source: Any, tasks_per_batch: int, epoch: int, state: Any, words_out: Any) -> Any:
+    return
 
 
 @contract

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastmaml.numerics.philox import PURPOSE_ORDER, PURPOSE_ROWS
-from fastmaml.sources.contract import Requirements, draw, matrix, prepare, requirements
+from fastmaml.sources.contract import Requirements, draw, matrix, requirements
 from fastmaml.sources.shuffling import shuffle
 from fastmaml.sources.source import Source, check_rows
 from fastmaml.tasks import TaskSet
@@ -128,11 +128,6 @@ def _requirements(source: Any, tasks_per_batch: int) -> Any:
 @matrix.register(EpisodesSpec)
 def _matrix(source: Any, X_buffer: Any) -> Any:
     return source.X
-
-
-@prepare.register(EpisodesSpec)
-def _prepare(source: Any, tasks_per_batch: int, epoch: int, state: Any, words_out: Any) -> Any:
-    return
 
 
 @draw.register(EpisodesSpec)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from fastmaml.runtime.compilation import kernel
-from fastmaml.sources.contract import Requirements, draw, matrix, prepare, requirements
+from fastmaml.sources.contract import Requirements, draw, requirements
 
 
 class GivenSpec(NamedTuple):
@@ -38,16 +38,6 @@ def _requirements(source: Any, tasks_per_batch: int) -> Any:
         scratch=0,
         targets=source.y_support.shape[1] // shots,
     )
-
-
-@matrix.register(GivenSpec)
-def _matrix(source: Any, X_buffer: Any) -> Any:
-    return X_buffer
-
-
-@prepare.register(GivenSpec)
-def _prepare(source: Any, tasks_per_batch: int, epoch: int, state: Any, words_out: Any) -> Any:
-    return
 
 
 @kernel

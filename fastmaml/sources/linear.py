@@ -20,7 +20,7 @@ from fastmaml.numerics.philox import (
     words_room,
 )
 from fastmaml.runtime.compilation import kernel
-from fastmaml.sources.contract import Requirements, draw, matrix, prepare, requirements
+from fastmaml.sources.contract import Requirements, draw, requirements
 from fastmaml.sources.source import Source, check_rows
 from fastmaml.validation import check_rate
 
@@ -118,16 +118,6 @@ def _requirements(source: Any, tasks_per_batch: int) -> Any:
         scratch=points + words_room(features * targets),
         targets=targets,
     )
-
-
-@matrix.register(LinearTasksSpec)
-def _matrix(source: Any, X_buffer: Any) -> Any:
-    return X_buffer
-
-
-@prepare.register(LinearTasksSpec)
-def _prepare(source: Any, tasks_per_batch: int, epoch: int, state: Any, words_out: Any) -> Any:
-    return
 
 
 @kernel

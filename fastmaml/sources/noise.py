@@ -13,7 +13,7 @@ import numpy as np
 
 from fastmaml.numerics.philox import PURPOSE_QUERY, PURPOSE_SUPPORT, philox_words, words_room
 from fastmaml.runtime.compilation import exact
-from fastmaml.sources.contract import Requirements, draw, matrix, prepare, requirements
+from fastmaml.sources.contract import Requirements, draw, requirements
 
 # Multiples of 2**-32 in float64; of 2**-24 in float32, where 32 bits could round up to one.
 UNIT_64, UNIT_32 = 2.0**-32, np.float32(2.0**-24)
@@ -48,16 +48,6 @@ def _requirements(source: Any, tasks_per_batch: int) -> Any:
         words=0,
         scratch=words_room(max(source.shots, source.queries) * (source.num_features + 1)),
     )
-
-
-@matrix.register(NoiseSpec)
-def _matrix(source: Any, X_buffer: Any) -> Any:
-    return X_buffer
-
-
-@prepare.register(NoiseSpec)
-def _prepare(source: Any, tasks_per_batch: int, epoch: int, state: Any, words_out: Any) -> Any:
-    return
 
 
 @exact

@@ -14,7 +14,7 @@ import numpy as np
 
 from fastmaml.numerics.mt19937 import BLOCK, next_blocks, uniforms
 from fastmaml.runtime.compilation import exact
-from fastmaml.sources.contract import Requirements, draw, matrix, prepare, requirements
+from fastmaml.sources.contract import Requirements, draw, prepare, requirements
 
 
 class NotebookNoiseSpec(NamedTuple):
@@ -51,11 +51,6 @@ def _requirements(source: Any, tasks_per_batch: int) -> Any:
         # Doubles of one point set, two words each, before they are cast and spread.
         scratch=2 * max(source.shots, source.queries) * (source.num_features + 1),
     )
-
-
-@matrix.register(NotebookNoiseSpec)
-def _matrix(source: Any, X_buffer: Any) -> Any:
-    return X_buffer
 
 
 @prepare.register(NotebookNoiseSpec)

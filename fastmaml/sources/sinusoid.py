@@ -21,7 +21,7 @@ from fastmaml.numerics.philox import (
     words_room,
 )
 from fastmaml.runtime.compilation import kernel
-from fastmaml.sources.contract import Requirements, draw, matrix, prepare, requirements
+from fastmaml.sources.contract import Requirements, draw, requirements
 from fastmaml.sources.source import Source, check_range, check_rows
 
 UNIT = 2.0**-32
@@ -107,16 +107,6 @@ def _requirements(source: Any, tasks_per_batch: int) -> Any:
         words=0,
         scratch=words_room(max(source.shots, source.queries)),
     )
-
-
-@matrix.register(SinusoidSpec)
-def _matrix(source: Any, X_buffer: Any) -> Any:
-    return X_buffer
-
-
-@prepare.register(SinusoidSpec)
-def _prepare(source: Any, tasks_per_batch: int, epoch: int, state: Any, words_out: Any) -> Any:
-    return
 
 
 @kernel
