@@ -58,6 +58,15 @@ def test_sinusoid(frequency):
         np.testing.assert_allclose(y[:, 0], expected, rtol=0, atol=1e-14)
 
 
+def test_a_revealed_sinusoid():
+    hidden, revealed = (drawn(sources.Sinusoid(7, 4, reveal=reveal)) for reveal in (False, True))
+    amplitude, phase = words(TASK_PURPOSE, 2) / 2**32
+    for X, plain in ((revealed[0], hidden[0]), (revealed[2], hidden[2])):
+        assert X[:, :1].tobytes() == plain.tobytes()
+        np.testing.assert_allclose(X[:, 1:], [[0.1 + 4.9 * amplitude, math.pi * phase]] * len(X), rtol=1e-15)
+    assert revealed[1].tobytes() == hidden[1].tobytes()
+
+
 def test_linear_tasks():
     weights = np.array([[1.0, -2.0], [0.5, 3.0], [0.0, 1.0]])
     Xs, ys, Xq, yq = drawn(sources.LinearTasks(weights, 4, 5, spread=0.7, noise=0.2))

@@ -23,6 +23,7 @@ from fastmaml.numerics.philox import (
 from fastmaml.runtime.compilation import kernel
 from fastmaml.sources.contract import Requirements, draw, requirements
 from fastmaml.sources.source import Source, check_range, check_rows
+from fastmaml.validation import check_flag
 
 UNIT = 2.0**-32
 
@@ -36,6 +37,8 @@ class SinusoidSpec(NamedTuple):
         Seed, 64 bits.
     shots, queries : int
         Support rows and query rows a task.
+    reveal : int
+        Whether amplitude and phase stand beside x.
     ranges : ndarray of shape (4, 2)
         Lowest and highest amplitude, phase, frequency and x.
     """
@@ -43,6 +46,7 @@ class SinusoidSpec(NamedTuple):
     seed: Any
     shots: int
     queries: int
+    reveal: int
     ranges: Any
 
 
@@ -66,6 +70,9 @@ class Sinusoid(Source):
         The same, in radians for a step of one in x.
     x : (float, float), default=(-5.0, 5.0)
         The range of x.
+    reveal : bool, default=False
+        Whether amplitude and phase are given as features beside x: an oracle's problem, without anything to
+        adapt to.
 
     References
     ----------
@@ -83,17 +90,24 @@ class Sinusoid(Source):
     phase: Any = (0.0, math.pi)
     frequency: Any = 1.0
     x: Any = (-5.0, 5.0)
-    num_features = 1
+    reveal: bool = False
+
+    @property
+    def num_features(self) -> int:  # type: ignore[override]
+        """Columns of a row."""
+        return 3 if self.reveal else 1
 
     def __post_init__(self) -> None:
         check_rows(self.shots, self.queries)
+        check_flag("reveal", self.reveal)
         for name in ("amplitude", "phase", "frequency", "x"):
             check_range(name, getattr(self, name))
 
     def lower(self, seed: int) -> SinusoidSpec:
         """Return the spec."""
         ranges = [check_range(name, getattr(self, name)) for name in ("amplitude", "phase", "frequency", "x")]
-        return SinusoidSpec(np.uint64(seed), int(self.shots), int(self.queries), np.array(ranges))
+        sizes = int(self.shots), int(self.queries), int(self.reveal)
+        return SinusoidSpec(np.uint64(seed), *sizes, np.array(ranges))
 
 
 @requirements.register(SinusoidSpec)
@@ -101,7 +115,7 @@ def _requirements(source: Any, tasks_per_batch: int) -> Any:
     return Requirements(
         shots=source.shots,
         queries=source.queries,
-        features=1,
+        features=3 if source.reveal else 1,
         buffered=source.shots + source.queries,
         state=0,
         words=0,
@@ -142,6 +156,9 @@ def _draw(
         for r in range(rows):
             x = _between(ranges, 3, scratch[r])
             X_out[begin + r, 0] = x
+            if source.reveal:
+                X_out[begin + r, 1] = amplitude
+                X_out[begin + r, 2] = phase
             out.y[r] = amplitude * math.sin(frequency * x + phase)
             out.index[r] = first_row + begin + r
     return source.queries
