@@ -65,7 +65,8 @@ def row(name, points, losses):
     for column in losses.T:
         fine = column[np.isfinite(column) & (column < DIVERGED)]
         half = 1.96 * fine.std(ddof=1) / np.sqrt(fine.size)
-        cells.append(f"{fine.mean():.2f} ± {half:.2f}, {np.median(column):.2f}, {column.size - fine.size}")
+        median = np.median(np.nan_to_num(column, nan=np.inf))
+        cells.append(f"{fine.mean():.2f} ± {half:.2f}, {median:.2f}, {column.size - fine.size}")
     return f"| {name} | {points} | " + " | ".join(cells) + " |"
 
 
@@ -84,7 +85,11 @@ def run(seed, epochs, tasks, picture):
     scratch = starting_at(network().initial_theta(seed), seed)
     oracle = trained(0.0, seed, epochs, reveal=True)
     print("Mean squared error over tasks that did not diverge ± 95 %, median, tasks diverged:\n")
-    print("| start | points | " + " | ".join(f"{steps} steps" for steps in STEPS) + " |")
+    print(
+        "| start | points | "
+        + " | ".join(f"{steps} step{'' if steps == 1 else 's'}" for steps in STEPS)
+        + " |"
+    )
     print("|---" * (2 + len(STEPS)) + "|")
     for points in POINTS:
         for name, start in (("MAML", maml), ("pre-trained", pretrained), ("from scratch", scratch)):
