@@ -391,7 +391,7 @@ def meta_train(
     Returns
     -------
     MetaLearned
-        On Ctrl-C, a KeyboardInterrupt is raised and nothing is returned.
+        With theta, adapting and scoring.
 
     Raises
     ------
@@ -399,6 +399,9 @@ def meta_train(
         For a wrong argument, or parts that do not fit each other, before any work.
     FloatingPointError
         If the parameters turn infinite or NaN: names epoch, task, step and rate.
+    KeyboardInterrupt
+        On Ctrl-C, between two epochs. The attribute ``run`` of this exception, and of a FloatingPointError,
+        holds what was learned until then, as it would have been returned.
     """
     parts = _lower(model, algorithm, dtype)
     check_source(source, parts.model)
@@ -441,9 +444,15 @@ def meta_train(
                     run.history.append((losses.epoch, losses.mean_query))
                     report.loss(losses.epoch, losses.mean_query)
     except NotFiniteError as error:
-        raise FloatingPointError(_explain(error, training, parts, spec, tasks, optimizer)) from None
-    run.theta, run.inner_rates = parts.split(training.theta)
-    run.epochs = training.epochs_done
+        stop = FloatingPointError(_explain(error, training, parts, spec, tasks, optimizer))
+        stop.run = run  # type: ignore[attr-defined]
+        raise stop from None
+    except KeyboardInterrupt as stop:
+        stop.run = run  # type: ignore[attr-defined]
+        raise
+    finally:
+        run.theta, run.inner_rates = parts.split(training.theta)
+        run.epochs = training.epochs_done
     return run
 
 

@@ -9,6 +9,7 @@ from engine import engine
 from sizes import COMPILED, size
 
 from fastmaml import TaskSet, algorithms, meta_gradient, meta_train, models, optimizers, sources
+from fastmaml.training import Training
 
 WEIGHTS = np.array([[1.5, -0.5], [-1.0, 2.0], [0.5, 0.0]])
 ALGORITHMS = {
@@ -330,6 +331,28 @@ def test_parts_that_do_not_fit_are_refused(change, message):
         meta_train(**parts)
 
 
+def test_nothing_is_lost_when_it_is_interrupted(monkeypatch):
+    parts = (LINEAR, algorithms.MAML(1, 1, 0.1), sources.LinearTasks([1.0, 2.0]), optimizers.Adam(0.1))
+    common = {"tasks_per_batch": 3, "random_state": 5, "log_every": 1}
+    whole = meta_train(*parts, **common, epochs=4)
+    run_whole = Training.run
+
+    def interrupted(self, first_epoch, num_epochs, log_every):
+        for number, losses in enumerate(run_whole(self, first_epoch, num_epochs, log_every)):
+            yield losses
+            if number == 3:
+                raise KeyboardInterrupt
+
+    monkeypatch.setattr(Training, "run", interrupted)
+    with pytest.raises(KeyboardInterrupt) as stopped:
+        meta_train(*parts, **common, epochs=100)
+    run = stopped.value.run
+    assert run.epochs == len(run.history) == 4
+    # Nothing of the schedule depends on how many epochs were asked for.
+    assert run.theta.tobytes() == whole.theta.tobytes()
+    assert run.adapt(*(part[0] for part in given()[:2])).theta.shape == (3,)
+
+
 def test_strings_are_no_targets():
     X = np.ones((1, 2, 2))
     with pytest.raises(TypeError, match="y_support must hold numbers"):
@@ -344,8 +367,11 @@ def test_divergence_names_task_step_and_rate():
     with pytest.raises(FloatingPointError, match=pattern):
         meta_train(*parts, tasks_per_batch=3, epochs=2, random_state=0)
     parts = (LINEAR, algorithms.MAML(1, 1, 0.1), source, optimizers.SGD(1e200))
-    with pytest.raises(FloatingPointError, match=r"the outer step \(learning_rate=1e\+200\).*clip_norm"):
+    with pytest.raises(
+        FloatingPointError, match=r"the outer step \(learning_rate=1e\+200\).*clip_norm"
+    ) as failed:
         meta_train(*parts, tasks_per_batch=3, epochs=9, random_state=0)
+    assert np.isfinite(failed.value.run.theta).all()
     with pytest.raises(FloatingPointError, match="the meta-gradient is infinite or NaN"):
         meta_gradient(LINEAR, algorithms.MAML(1, 50, 1e30), np.ones(3), *given())
     run = meta_train(
