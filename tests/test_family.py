@@ -28,6 +28,10 @@ MODELS = {
         models.MLP(1, (2, 2), 2, "silu", "poisson"),
         {"sizes": (1, 2, 2, 2), "activation": "silu", "loss": "poisson"},
     ),
+    "mlp, layers of one unit": (
+        models.MLP(1, (1, 2, 1), 2, "tanh"),
+        {"sizes": (1, 1, 2, 1, 2), "activation": "tanh"},
+    ),
     "mlp, two classes": (
         models.MLP(2, (3,), 1, "silu", "binary_cross_entropy", intercept=False),
         {"sizes": (2, 3, 1), "activation": "silu", "loss": "binary_cross_entropy", "intercept": False},

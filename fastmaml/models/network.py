@@ -89,10 +89,11 @@ class NetworkSpec(NamedTuple):
     def of_sizes(cls, sizes: tuple[int, ...], activation: int, loss: int, intercept: int) -> NetworkSpec:
         """Describe a network of features, hidden units and outputs."""
         offsets, turned, columns = [0], [0], [0]
-        for layer, (inputs, outputs) in enumerate(pairwise(sizes)):
-            weights = padded_row(inputs) if outputs == 1 else inputs * padded_row(outputs)
+        for layer, (inputs, outputs) in enumerate(pairwise(sizes), 1):
+            single = outputs == 1 and layer == len(sizes) - 1
+            weights = padded_row(inputs) if single else inputs * padded_row(outputs)
             offsets.append(offsets[-1] + weights + padded_row(outputs))
-            needed = layer > 0 and outputs > 1
+            needed = layer > 1 and not single
             turned.append(turned[-1] + needed * padded_row(inputs) * padded_row(outputs))
         for size in sizes[:-1]:
             columns.append(columns[-1] + padded_row(size))
@@ -106,6 +107,12 @@ class NetworkSpec(NamedTuple):
             loss=loss,
             intercept=intercept,
         )
+
+
+@kernel
+def _single(model: Any, layer: int) -> bool:
+    """Tell whether this is the last layer with a single output: its numbers lie together, others are padded."""
+    return model.columns[layer + 1] - model.columns[layer] == 1
 
 
 @num_parameters.register(NetworkSpec)
@@ -122,7 +129,7 @@ def _positions(model: Any) -> Any:
     for layer in range(1, model.sizes.size):
         inputs, outputs = model.sizes[layer - 1 : layer + 1]
         begin, end = model.offsets[layer - 1 : layer + 1]
-        row = 1 if outputs == 1 else padded_row(outputs)
+        row = 1 if _single(model, layer) else padded_row(outputs)
         places.append((begin + row * np.arange(inputs)[:, np.newaxis] + np.arange(outputs)).reshape(-1))
         if model.intercept:
             places.append(end - padded_row(outputs) + np.arange(outputs))
@@ -224,7 +231,7 @@ def _forward(
     wide, high = padded_row(inputs), padded_row(outputs)
     left, out = _place(model, memory, kind, layer - 1), _place(model, memory, out_kind, layer)
     weights = vector + model.offsets[layer - 1]
-    if outputs == 1:
+    if _single(model, layer):
         step = min(start_step, 1)
         multiply_vector(saved, left, vectors, weights, start, start_at, step, rows, wide, saved, out)
     else:
@@ -265,7 +272,7 @@ def _backward(
         padded_row(model.sizes[layer - 1]),
         _place(model, memory, kind, layer),
     )
-    row_step, inner_step = (1, 0) if outputs == 1 else (padded_row(outputs), 1)
+    row_step, inner_step = (1, 0) if _single(model, layer) else (padded_row(outputs), 1)
     out = _place(model, memory, out_kind, layer - 1)
     multiply(
         saved,
@@ -303,7 +310,7 @@ def _outer(
     inputs, outputs, rows = model.sizes[layer - 1], model.sizes[layer], memory.rows
     left, errors = _place(model, memory, kind, layer - 1), _place(model, memory, error_kind, layer)
     wide = padded_row(inputs)
-    if outputs == 1:
+    if _single(model, layer):
         multiply(saved, errors, 0, 1, saved, left, start, start_at, start_step, 1, rows, wide, out, out_at)
     else:
         high = padded_row(outputs)
@@ -318,7 +325,7 @@ def _sum_errors(
 ) -> None:
     """Write the column sums of errors, in the layout of the biases."""
     errors, outputs = _place(model, memory, error_kind, layer), model.sizes[layer]
-    if outputs == 1:
+    if _single(model, layer):
         total = 0.0
         for r in range(memory.rows):
             total += float(saved[errors + r])
@@ -399,7 +406,7 @@ def _loss_gradients(
             if layer > 1:
                 weights, turned = theta + model.offsets[layer - 1], memory.turned + model.turned[layer - 1]
                 inputs, units = model.sizes[layer - 1], model.sizes[layer]
-                if units > 1:
+                if not _single(model, layer):
                     transpose(thetas, weights, inputs, units, saved, turned)
                     _backward(model, memory, layer, saved, ERROR, saved, turned, memory.zeros, 0, ERROR)
                 else:
@@ -469,7 +476,7 @@ def _hessian_vector_products(
                 )
                 below = _place(model, memory, ERROR_TANGENT, layer - 1)
                 directions = vector + model.offsets[layer - 1]
-                if units > 1:
+                if not _single(model, layer):
                     turned = memory.turned + model.turned[layer - 1]
                     transpose(vectors, directions, inputs, units, saved, memory.turned_vector)
                     _backward(
