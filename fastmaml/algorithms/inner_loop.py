@@ -94,6 +94,29 @@ def clip_gradients(inner: Any, tasks: int, gradients: Any, norms_out: Any) -> No
 
 
 @kernel
+def take_step(
+    inner: Any,
+    meta: Any,
+    step: int,
+    tasks: int,
+    thetas: Any,
+    gradients: Any,
+    norms_out: Any,
+    rates_room: Any,
+    thetas_out: Any,
+) -> None:
+    """Write what an inner step makes of each task's theta, from the gradient of its mean loss.
+
+    gradients (tasks, width): penalised and clipped in place; norms_out: what they were before clipping.
+    rates_room (width,): memory for the rates.
+    """
+    add_penalty(inner, thetas, tasks, gradients)
+    clip_gradients(inner, tasks, gradients, norms_out)
+    rates = rates_of_step(inner, meta, step, rates_room)
+    step_down(thetas, rates, gradients, tasks, rates.size, thetas_out)
+
+
+@kernel
 def pull_back_clip(inner: Any, tasks: int, gradients: Any, norms: Any, vectors: Any) -> None:
     """Multiply each task's vector (tasks, width) by the derivative of clipping, in place.
 
@@ -147,7 +170,5 @@ def adapt_in_steps(inner: Any, model: Any, meta: Any, rows: Any, steps: int, scr
     gradients, trajectory, norms = scratch.products, scratch.trajectory, scratch.norms[0]
     for s in range(steps):
         loss_gradients(model, trajectory[s], rows, False, scratch.saved[0], gradients, scratch.losses)
-        add_penalty(inner, trajectory[s], tasks, gradients)
-        clip_gradients(inner, tasks, gradients, norms)
-        rates = rates_of_step(inner, meta, s, scratch.rates[0])
-        step_down(trajectory[s], rates, gradients, tasks, rates.size, trajectory[s + 1])
+        room, after = scratch.rates[0], trajectory[s + 1]
+        take_step(inner, meta, s, tasks, trajectory[s], gradients, norms, room, after)

@@ -24,14 +24,14 @@ from fastmaml.algorithms.inner_loop import (
     InnerLoop,
     adapt_in_steps,
     add_penalty,
-    clip_gradients,
     collect_rate_gradients,
     mark_divergence,
     pull_back_clip,
     rates_of_step,
+    take_step,
 )
 from fastmaml.models import Model, hessian_vector_products, loss_gradients
-from fastmaml.numerics.vectors import add_scaled, set_scaled, spread, step_down, subtract
+from fastmaml.numerics.vectors import add_scaled, set_scaled, spread, subtract
 from fastmaml.runtime.compilation import kernel
 from fastmaml.validation import MOST_EPOCHS, check_choice, check_count
 
@@ -213,10 +213,8 @@ def _task_gradients(
                     query_losses_out if on_query else support_losses_out,
                 )
         if not last:
-            add_penalty(inner, trajectory[s], tasks, applied[s])
-            clip_gradients(inner, tasks, applied[s], norms[s])
-            rates = rates_of_step(inner, meta, s, scratch.rates[s])
-            step_down(trajectory[s], rates, applied[s], tasks, width, trajectory[s + 1])
+            room, after = scratch.rates[s], trajectory[s + 1]
+            take_step(inner, meta, s, tasks, trajectory[s], applied[s], norms[s], room, after)
     weight = meta.dtype.type(step_loss_weight(algorithm, epoch, steps))
     set_scaled(weight, scratch.query_gradients[steps], tasks, width, gradients_out)
     if inner.num_rates > 0:

@@ -16,13 +16,11 @@ from fastmaml.algorithms.algorithm import Algorithm
 from fastmaml.algorithms.contract import adapt, inner_steps, num_learned, task_gradients
 from fastmaml.algorithms.inner_loop import (
     adapt_in_steps,
-    add_penalty,
-    clip_gradients,
     mark_divergence,
-    rates_of_step,
+    take_step,
 )
 from fastmaml.models import Model, loss_gradients
-from fastmaml.numerics.vectors import set_difference, spread, step_down
+from fastmaml.numerics.vectors import set_difference, spread
 
 
 class ReptileSpec(NamedTuple):
@@ -120,10 +118,8 @@ def _task_gradients(
                 gradient, other = gradients[task], others[task]
                 for k in range(width):
                     gradient[k] = share * gradient[k] + other_share * other[k]
-            add_penalty(inner, trajectory[s], tasks, gradients)
-            clip_gradients(inner, tasks, gradients, scratch.norms[0])
-            rates = rates_of_step(inner, meta, s, scratch.rates[0])
-            step_down(trajectory[s], rates, gradients, tasks, width, trajectory[s + 1])
+            norms, room, after = scratch.norms[0], scratch.rates[0], trajectory[s + 1]
+            take_step(inner, meta, s, tasks, trajectory[s], gradients, norms, room, after)
     set_difference(trajectory[0], trajectory[steps], tasks, width, gradients_out)
     mark_divergence(trajectory[steps], tasks, gradients_out)
 
