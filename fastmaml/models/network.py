@@ -111,7 +111,7 @@ class NetworkSpec(NamedTuple):
 
 @kernel
 def _single(model: Any, layer: int) -> bool:
-    """Tell whether this is the last layer with a single output: its numbers lie together, others are padded."""
+    """Tell whether this is the last layer, with a single output: its numbers are not padded."""
     return model.columns[layer + 1] - model.columns[layer] == 1
 
 
