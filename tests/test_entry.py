@@ -10,11 +10,13 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 from numba import typeof
+from numba.core.errors import TypingError
 from numba.core.runtime import _nrt_python, rtsys
+from sizes import COMPILED
 
 from fastmaml.runtime import entry
 from fastmaml.runtime.compilation import driver
-from fastmaml.runtime.entry import bind, call_entry, entry_point
+from fastmaml.runtime.entry import CallWith, bind, call_entry, call_with, entry_point
 from fastmaml.runtime.launch import ALONE, launch, regions_serial
 
 
@@ -300,3 +302,70 @@ def test_an_entry_is_called_from_compiled_code_by_address() -> None:
     compiled(bound.entry, bound.record)
     assert work.wholes_out[13] == 3
     assert work.wholes_out[0] == record().whole
+
+
+class Lent(NamedTuple):
+    """What an entry point is given beside its record."""
+
+    values: Any
+    pair: Pair
+
+
+class Caller(NamedTuple):
+    """What calls an entry point with views of its own arrays."""
+
+    called: CallWith
+    table: Any
+    sums_out: Any
+
+
+def add_up(work: Any, lent: Any, factor: int) -> None:
+    """Add what was lent to what is there."""
+    for k in range(lent.values.size):
+        work.left[0] += factor * lent.values[k] + lent.pair.left[0] * lent.pair.right[1]
+
+
+def call_many(work: Any, rounds: int) -> None:
+    """Call the entry point for each row, many times over."""
+    for _ in range(rounds):
+        for r in range(work.table.shape[0]):
+            row = work.table[r]
+            call_with(work.called, Lent(row, Pair(row[1:], row[:2])), r)
+
+
+def call_with_whole_table(work: Any) -> None:
+    """Lend what the entry point was not compiled for."""
+    call_with(work.called, Lent(work.table, Pair(work.table[0], work.table[0])), 1)
+
+
+add_entry, call_entry_point = entry_point(add_up), entry_point(call_many)
+wrong_entry = entry_point(call_with_whole_table)
+
+
+def caller() -> tuple[Any, Caller, Any]:
+    sums, table = Pair(np.zeros(1), np.zeros(1)), random(3, 4)
+    like = Lent(np.zeros(1), Pair(np.zeros(1), np.zeros(1)))
+    bound = bind(add_entry, sums, like)
+    return bound, Caller(bound.call_with(like), table, sums.left), sums
+
+
+def test_a_second_record_is_lent_for_one_call() -> None:
+    keep, work, sums = caller()
+    called = bind(call_entry_point, work)
+    # A stack that grew by each of these calls would overflow.
+    rounds = 200_000 if COMPILED else 3
+
+    def call(function: Any, address: Any, times: int) -> None:
+        call_entry(function, address, times)
+
+    (driver(call) if COMPILED else call)(called.entry, called.record, rounds)
+    once = sum(r * row.sum() + 4 * row[1] * row[1] for r, row in enumerate(work.table))
+    assert sums.left[0] == pytest.approx(rounds * once, rel=1e-9)
+    assert keep
+
+
+@pytest.mark.compiled
+def test_another_type_than_the_entry_point_was_compiled_for_is_refused() -> None:
+    _, work, _ = caller()
+    with pytest.raises(TypingError, match="the entry point is given"):
+        bind(wrong_entry, work)

@@ -14,6 +14,7 @@ from fastmaml.algorithms import Scratch, adapt, num_learned, of_worker
 from fastmaml.engine.drawing import allocate_drawing
 from fastmaml.engine.gradients import allocate_scratch
 from fastmaml.engine.memory import zeros
+from fastmaml.engine.model_pieces import compile_model, compile_predictor
 from fastmaml.engine.places import PLACES, SIDE_BY_SIDE, Places
 from fastmaml.models import Rows, loss_gradients, num_outputs, predict, score
 from fastmaml.numerics.elementary import all_finite
@@ -37,7 +38,9 @@ class Adapting(NamedTuple):
     Attributes
     ----------
     model, algorithm : NamedTuple
-        The specs.
+        The specs; for a model that is compiled apart the one that stands for it.
+    predictor : NamedTuple
+        The spec of the model, or what stands for it, where it predicts.
     tasks_per_batch, first_epoch, epoch, steps : int
         Tasks of the epoch; where the source's state stands; the epoch; inner steps.
     prepare, draw : Call
@@ -64,6 +67,7 @@ class Adapting(NamedTuple):
 
     model: Any
     algorithm: Any
+    predictor: Any
     tasks_per_batch: int
     first_epoch: int
     epoch: int
@@ -138,8 +142,8 @@ def adapt_tasks(work: Any, first: int, tasks: int, worker: int) -> None:
     for column in range(work.score_steps.size):
         thetas = trajectory[work.score_steps[column]]
         loss_gradients(work.model, thetas, query, True, scratch.saved[0], scratch.products, scratch.losses)
-        predict(work.model, thetas, query, scratch.saved[0], predictions)
-        score(work.model, predictions, query, scores)
+        predict(work.predictor, thetas, query, scratch.saved[0], predictions)
+        score(work.predictor, predictions, query, scores)
         for i in range(tasks):
             work.losses_out[first + i, column] = scratch.losses[i]
             work.scores_out[first + i, column] = scores[i]
@@ -216,9 +220,12 @@ def adapt_epoch(
         source_state=source_state,
     )
     predictions = padded_rows(needs.queries) * num_outputs(model)
+    compiled = compile_model(model, drawn.matrix, theta.dtype)
+    predictor = compile_predictor(model, drawn.matrix, theta.dtype)
     work = Adapting(
-        model=model,
+        model=compiled.model,
         algorithm=algorithm,
+        predictor=predictor.model,
         tasks_per_batch=tasks_per_batch,
         first_epoch=epoch if first_epoch is None else first_epoch,
         epoch=epoch,

@@ -31,7 +31,7 @@ class Gradients(NamedTuple):
     Attributes
     ----------
     model, algorithm : NamedTuple
-        The specs.
+        The specs; for a model that is compiled apart the one that stands for it.
     tasks_per_batch, num_chunks : int
         Tasks an epoch, chunks that they are cut into.
     draw : Call
@@ -130,7 +130,14 @@ chunk_entry = entry_point(compute_chunk)
 
 
 def allocate_gradients(
-    model: Any, algorithm: Any, drawn: Drawn, *, meta: np.ndarray, theta_width: int, workers: int
+    model: Any,
+    compiled: Any,
+    algorithm: Any,
+    drawn: Drawn,
+    *,
+    meta: np.ndarray,
+    theta_width: int,
+    workers: int,
 ) -> Gradients:
     """Allocate the memory of a model and an algorithm.
 
@@ -138,6 +145,8 @@ def allocate_gradients(
     ----------
     model, algorithm : NamedTuple
         The specs.
+    compiled : NamedTuple
+        The model, or what stands for it (`fastmaml.engine.model_pieces`).
     drawn : Drawn
         The source.
     meta : ndarray of shape (meta_size,)
@@ -150,7 +159,7 @@ def allocate_gradients(
     tasks = drawn.record.tasks_per_batch
     num_chunks = min(-(-tasks // SIDE_BY_SIDE), MAX_CHUNKS)
     return Gradients(
-        model=model,
+        model=compiled,
         algorithm=algorithm,
         tasks_per_batch=tasks,
         num_chunks=num_chunks,

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastmaml.engine.memory import zeros
+from fastmaml.engine.model_pieces import compile_predictor
 from fastmaml.models import Rows, num_outputs, predict, saved_size
 from fastmaml.numerics.layout import padded_rows
 from fastmaml.runtime.entry import bind, entry_point
@@ -22,7 +23,7 @@ class Predicting(NamedTuple):
     Attributes
     ----------
     model : NamedTuple
-        The spec.
+        The spec, or, for a model that is compiled apart, the one that stands for it.
     theta : ndarray of shape (1, width)
         Parameters.
     X : ndarray of shape (rows, features)
@@ -92,10 +93,12 @@ def predict_rows(model: Any, theta: np.ndarray, X: np.ndarray) -> np.ndarray:
     if len(X) == 0:
         return np.zeros((0, outputs), dtype)
     room = padded_rows(min(BLOCK, len(X)))
+    rows = np.require(X, np.float64, ["C", "A", "W"])
+    predictor = compile_predictor(model, rows, dtype)
     work = Predicting(
-        model=model,
+        model=predictor.model,
         theta=np.require(theta[np.newaxis], dtype, ["C", "A", "W"]),
-        X=np.require(X, np.float64, ["C", "A", "W"]),
+        X=rows,
         index=zeros((1, room), np.int64),
         y=zeros((1, 1), dtype),
         count=zeros((1,), np.int64),

@@ -11,6 +11,7 @@ from fastmaml.engine.drawing import Drawn, allocate_drawing
 from fastmaml.engine.gradients import Gradients, allocate_gradients, chunk_entry
 from fastmaml.engine.loop import NUM_CALL, Loop
 from fastmaml.engine.memory import zeros
+from fastmaml.engine.model_pieces import compile_model
 from fastmaml.engine.outer_step import OuterStep, allocate_outer_step, step_entry
 from fastmaml.engine.places import PLACES
 from fastmaml.models import positions
@@ -85,7 +86,10 @@ def allocate(
     meta, learned = theta.copy(), num_learned(algorithm)
     width = meta.size - padded_width(learned)
     used = np.concatenate([positions(model), width + np.arange(learned)])
-    gradients = allocate_gradients(model, algorithm, drawn, meta=meta, theta_width=width, workers=num_workers)
+    compiled = compile_model(model, drawn.matrix, meta.dtype)
+    gradients = allocate_gradients(
+        model, compiled.model, algorithm, drawn, meta=meta, theta_width=width, workers=num_workers
+    )
     chunk = bind(chunk_entry, gradients)
     outer_step = allocate_outer_step(
         optimizer,
@@ -108,4 +112,4 @@ def allocate(
         counter=zeros((1,), np.int64),
         status=outer_step.status,
     )
-    return Work(drawn, gradients, outer_step, loop, (drawn.prepare, drawn.draw, chunk, step))
+    return Work(drawn, gradients, outer_step, loop, (drawn.prepare, drawn.draw, *compiled.keep, chunk, step))

@@ -5,6 +5,7 @@ The contract is in `fastmaml.models.contract`; each other file holds one impleme
 
 from fastmaml.models.contract import (
     Rows,
+    compiled_apart,
     hessian_vector_products,
     loss_gradients,
     num_outputs,
@@ -34,6 +35,7 @@ __all__ = [
     "as_model",
     "check_features",
     "check_targets",
+    "compiled_apart",
     "hessian_vector_products",
     "loss_gradients",
     "num_outputs",

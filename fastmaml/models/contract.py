@@ -92,6 +92,20 @@ def _saved_size(model: Any, rows: int) -> Any:
 
 
 @contract
+def compiled_apart(model: Any) -> Any:
+    """Return whether the functions below are machine code of their own, which every algorithm calls.
+
+    Otherwise they are compiled into each algorithm: for a model that takes no longer than a call. By default
+    they are. Called from Python only.
+    """
+
+
+@compiled_apart.default
+def _compiled_apart(model: Any) -> Any:
+    return True
+
+
+@contract
 def loss_gradients(
     model: Any, thetas: Any, rows: Any, want_loss: bool, saved_out: Any, gradients_out: Any, losses_out: Any
 ) -> None:

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastmaml.models.contract import (
+    compiled_apart,
     hessian_vector_products,
     loss_gradients,
     num_parameters,
@@ -84,6 +85,13 @@ class Logistic(Layered):
 @num_parameters.register(LogisticSpec)
 def _num_parameters(model: Any) -> Any:
     return model.num_features + model.intercept
+
+
+@compiled_apart.register(LogisticSpec)
+def _compiled_apart(model: Any) -> Any:
+    # Ten rows of fifty features are a tenth of a microsecond: laying out the arguments of a call would add
+    # 6 % to a task.
+    return False
 
 
 @saved_size.register(LogisticSpec)

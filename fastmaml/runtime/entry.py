@@ -9,7 +9,8 @@ integers, so one launcher serves every entry point, and entry points call each o
 
 An entry point is a function of a record and of integers that returns nothing; those for the launcher are
 ``entry(work, step, worker)``. Arrays come out of the record as borrowed views, without reference counting: a
-`BoundEntry` holds them for as long as it lives.
+`BoundEntry` holds them for as long as it lives. What changes from call to call and is not an integer (views
+of arrays) is a second record, which `call_with` lays out on its caller's stack.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from llvmlite import ir
 from numba import typeof
-from numba.core import cgutils, config, types
+from numba.core import cgutils, config, errors, types
 from numba.core.datamodel import models
 from numba.core.typing.templates import AttributeTemplate
 from numba.extending import infer_getattr, intrinsic, lower_getattr_generic, register_model
@@ -44,6 +45,22 @@ class Call(NamedTuple):
     record: Any
 
 
+class CallWith(NamedTuple):
+    """What `call_with` needs, as a field of another record.
+
+    Attributes
+    ----------
+    entry, record : int
+        Addresses; without the JIT the function and the record themselves.
+    like : NamedTuple
+        A second record, of the type of those that the entry point is given.
+    """
+
+    entry: Any
+    record: Any
+    like: Any
+
+
 class BoundEntry(NamedTuple):
     """An entry point with the record that it works on.
 
@@ -63,6 +80,10 @@ class BoundEntry(NamedTuple):
     def call(self) -> Call:
         """The addresses alone, which do not keep anything alive."""
         return Call(self.entry, self.record)
+
+    def call_with(self, like: Any) -> CallWith:
+        """Return the addresses, and what the second record is like."""
+        return CallWith(self.entry, self.record, like)
 
 
 class RecordAddress(types.Type):  # type: ignore[misc]
@@ -159,7 +180,7 @@ def entry_point(function: Entry) -> Any:
     return driver(function, wrapper=False)
 
 
-def bind(entry: Any, record: Any) -> BoundEntry:
+def bind(entry: Any, record: Any, like: Any = None) -> BoundEntry:
     """Compile an entry point for a record, or load it, and join the two.
 
     Parameters
@@ -168,6 +189,8 @@ def bind(entry: Any, record: Any) -> BoundEntry:
         What `entry_point` made.
     record : NamedTuple
         Its arrays are written through: they must not be replaced while the result is in use.
+    like : NamedTuple, optional
+        For an entry point that is given a second record: one of its type.
 
     Returns
     -------
@@ -177,9 +200,9 @@ def bind(entry: Any, record: Any) -> BoundEntry:
     if config.DISABLE_JIT:
         return BoundEntry(entry, record, None)
     words = np.array(_words(record), dtype=np.int64)
-    known = entry, _kind(record)
+    known = entry, _kind(record), _kind(like)
     if known not in _compiled:
-        _compiled[known] = _compile(entry, record)
+        _compiled[known] = _compile(entry, record, like)
     compiled = _compiled[known]
     if words.nbytes != compiled.size:
         raise TypeError(
@@ -188,11 +211,12 @@ def bind(entry: Any, record: Any) -> BoundEntry:
     return BoundEntry(compiled.address, words.ctypes.data, (compiled, words, record))
 
 
-def _compile(entry: Any, record: Any) -> _Compiled:
-    """Compile an entry point for the type of a record, or load it."""
+def _compile(entry: Any, record: Any, like: Any) -> _Compiled:
+    """Compile an entry point for the types of its records, or load it."""
     record_type = typeof(record)
-    integers = len(inspect.signature(entry.py_func).parameters) - 1
-    signature = (RecordAddress(record_type), *[types.int64] * integers)
+    addresses = [RecordAddress(typeof(one)) for one in (record, like) if one is not None]
+    integers = len(inspect.signature(entry.py_func).parameters) - len(addresses)
+    signature = (*addresses, *[types.int64] * integers)
     entry.compile(signature)
     result = entry.overloads[signature]
     context = result.target_context
@@ -207,22 +231,53 @@ if config.DISABLE_JIT:
         """Call an entry point on its record."""
         entry(record, *integers)
 
+    def call_with(call: Any, given: Any, *integers: Any) -> None:
+        """Call an entry point on its record and a second one."""
+        call.entry(call.record, given, *integers)
+
 else:
+
+    def _emit_call(context: Any, builder: Any, entry: Any, pointers: list[Any], integers: list[Any]) -> Any:
+        """Call the function at an address with pointers and integers."""
+        word, pointer = ir.IntType(64), ir.IntType(8).as_pointer()
+        kind = ir.FunctionType(ir.VoidType(), [pointer] * len(pointers) + [word] * len(integers))
+        builder.call(builder.inttoptr(entry, kind.as_pointer()), [*pointers, *integers])
+        return context.get_dummy_value()
+
+    def _unpack_words(context: Any, builder: Any, values: Any, kinds: Any) -> list[Any]:
+        unpacked = zip(cgutils.unpack_tuple(builder, values, len(kinds)), kinds, strict=True)
+        return [context.cast(builder, value, kind, types.int64) for value, kind in unpacked]
 
     @intrinsic
     def call_entry(typingctx: Any, entry: Any, record: Any, *integers: Any) -> Any:
         """Call the entry point at an address on the record at another, with integers."""
 
         def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            word, pointer = ir.IntType(64), ir.IntType(8).as_pointer()
             # Numba hands over what follows as one tuple.
-            packed, types_packed = args[2], signature.args[2]
-            numbers = cgutils.unpack_tuple(builder, packed, len(types_packed))
-            given = zip([*args[:2], *numbers], [*signature.args[:2], *types_packed], strict=True)
-            words = [context.cast(builder, value, kind, types.int64) for value, kind in given]
-            function_type = ir.FunctionType(ir.VoidType(), [pointer] + [word] * len(numbers))
-            function = builder.inttoptr(words[0], function_type.as_pointer())
-            builder.call(function, [builder.inttoptr(words[1], pointer), *words[2:]])
-            return context.get_dummy_value()
+            numbers = _unpack_words(context, builder, args[2], signature.args[2])
+            entry_word, record_word = (
+                context.cast(builder, value, kind, types.int64)
+                for value, kind in zip(args[:2], signature.args[:2], strict=True)
+            )
+            pointer = builder.inttoptr(record_word, ir.IntType(8).as_pointer())
+            return _emit_call(context, builder, entry_word, [pointer], numbers)
 
         return types.none(entry, record, types.StarArgTuple(integers)), generate
+
+    @intrinsic
+    def call_with(typingctx: Any, call: Any, given: Any, *integers: Any) -> Any:
+        """Call the entry point of a `CallWith` on its record and on a second one, with integers."""
+        expected = call.types[CallWith._fields.index("like")]
+        if given != expected:
+            raise errors.TypingError(f"the entry point is given {given}, but compiled for {expected}")
+
+        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            numbers = _unpack_words(context, builder, args[2], signature.args[2])
+            entry_word, record_word = (builder.extract_value(args[0], i) for i in range(2))
+            pointer = ir.IntType(8).as_pointer()
+            # In the function's first block: in a loop the stack would grow.
+            room = cgutils.alloca_once_value(builder, args[1])
+            pointers = [builder.inttoptr(record_word, pointer), builder.bitcast(room, pointer)]
+            return _emit_call(context, builder, entry_word, pointers, numbers)
+
+        return types.none(call, given, types.StarArgTuple(integers)), generate
