@@ -62,7 +62,8 @@ SHARED = {
 }
 RUNTIME = [
     ("information",),
-    ("launch",),
+    ("helper",),
+    ("launch", "together"),
     ("entry", "dispatch", "intrinsics"),
     ("compilation", "emission"),
     ("cache", "threads", "interruption", "libraries"),

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastmaml.algorithms import Scratch, adapt, num_learned, of_worker
-from fastmaml.engine.drawing import allocate_drawing
+from fastmaml.engine.drawing import Drawn, allocate_drawing
 from fastmaml.engine.gradients import allocate_scratch
 from fastmaml.engine.memory import zeros
 from fastmaml.engine.model_pieces import compile_model, compile_predictor
@@ -20,10 +20,11 @@ from fastmaml.models import Rows, loss_gradients, num_outputs, predict, score
 from fastmaml.numerics.elementary import all_finite
 from fastmaml.numerics.layout import padded_rows, padded_width
 from fastmaml.runtime.compilation import glue
-from fastmaml.runtime.entry import Call, bind, call_entry, entry_point
+from fastmaml.runtime.entry import BoundEntry, Call, bind, call_entry, entry_point
 from fastmaml.runtime.intrinsics import fetch_add
 from fastmaml.runtime.launch import launch
 from fastmaml.runtime.threads import resolve_threads
+from fastmaml.runtime.together import compiled_together
 from fastmaml.sources import requirements
 
 # The one slot of prepared words.
@@ -165,7 +166,7 @@ def adapt_region(work: Any, step: int, worker: int) -> None:
             first = fetch_add(work.counter, SIDE_BY_SIDE)
 
 
-adapt_entry = entry_point(adapt_region)
+adapt_entry = entry_point(adapt_region, cost=3)
 
 
 def adapt_epoch(
@@ -207,8 +208,58 @@ def adapt_epoch(
     n_jobs : int or None, default=1
         Threads.
     """
-    needs = requirements(source, tasks_per_batch)
     workers = min(resolve_threads(n_jobs), tasks_per_batch)
+    piece = _allocate(
+        model,
+        algorithm,
+        source,
+        tasks_per_batch=tasks_per_batch,
+        theta=theta,
+        steps=steps,
+        epochs=(epoch if first_epoch is None else first_epoch, epoch),
+        source_state=source_state,
+        score_steps=score_steps,
+        want_thetas=want_thetas,
+        workers=workers,
+    )
+    work = piece.record
+    launch(piece.bound, 2, workers, work.counter, work.status)
+    return Adapted(
+        work.losses_out,
+        work.scores_out,
+        work.thetas_out,
+        work.bad_step_out,
+        piece.drawn.record.words[SLOT],
+        piece.drawn.record.source_state,
+    )
+
+
+class _Piece(NamedTuple):
+    """What adapting takes, compiled, with its memory."""
+
+    record: Adapting
+    bound: BoundEntry
+    drawn: Drawn
+    keep: tuple[BoundEntry, ...]
+
+
+@compiled_together
+def _allocate(
+    model: Any,
+    algorithm: Any,
+    source: Any,
+    *,
+    tasks_per_batch: int,
+    theta: np.ndarray,
+    steps: int,
+    epochs: tuple[int, int],
+    source_state: np.ndarray | None,
+    score_steps: tuple[int, ...],
+    want_thetas: bool,
+    workers: int,
+) -> _Piece:
+    """Allocate what `adapt_epoch` takes; ``epochs``: where the source's state stands, and the epoch."""
+    needs = requirements(source, tasks_per_batch)
     width = theta.size - padded_width(num_learned(algorithm))
     drawn = allocate_drawing(
         source,
@@ -227,8 +278,8 @@ def adapt_epoch(
         algorithm=algorithm,
         predictor=predictor.model,
         tasks_per_batch=tasks_per_batch,
-        first_epoch=epoch if first_epoch is None else first_epoch,
-        epoch=epoch,
+        first_epoch=epochs[0],
+        epoch=epochs[1],
         steps=steps,
         prepare=drawn.prepare.call,
         draw=drawn.draw.call,
@@ -246,12 +297,4 @@ def adapt_epoch(
         counter=zeros((1,), np.int64),
         status=zeros((1,), np.int64),
     )
-    launch(bind(adapt_entry, work), 2, workers, work.counter, work.status)
-    return Adapted(
-        work.losses_out,
-        work.scores_out,
-        work.thetas_out,
-        work.bad_step_out,
-        drawn.record.words[SLOT],
-        drawn.record.source_state,
-    )
+    return _Piece(work, bind(adapt_entry, work), drawn, (*compiled.keep, *predictor.keep))

@@ -126,7 +126,7 @@ def compute_chunk(
             work.losses[chunk, QUERY_LOSS] = query_losses
 
 
-chunk_entry = entry_point(compute_chunk)
+chunk_entry = entry_point(compute_chunk, cost=5)
 
 
 def allocate_gradients(

@@ -122,4 +122,4 @@ def num_regions(loop: Loop) -> int:
     return -(-epochs // loop.ahead) + 2 if loop.ahead > 0 else epochs + 1
 
 
-region_entry = entry_point(run_region)
+region_entry = entry_point(run_region, cost=0.6)

@@ -134,10 +134,10 @@ def compute_scores(record: Any, given: Any) -> None:
     score(record.model, given.predictions, given.rows, given.scores_out)
 
 
-gradients_entry = entry_point(compute_gradients)
-products_entry = entry_point(compute_products)
+gradients_entry = entry_point(compute_gradients, cost=4)
+products_entry = entry_point(compute_products, cost=2)
 predictions_entry = entry_point(compute_predictions)
-scores_entry = entry_point(compute_scores)
+scores_entry = entry_point(compute_scores, cost=0.6)
 
 
 @num_parameters.register(CalledModel)

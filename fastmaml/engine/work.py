@@ -9,7 +9,7 @@ import numpy as np
 from fastmaml.algorithms import num_learned
 from fastmaml.engine.drawing import Drawn, allocate_drawing
 from fastmaml.engine.gradients import Gradients, allocate_gradients, chunk_entry
-from fastmaml.engine.loop import NUM_CALL, Loop
+from fastmaml.engine.loop import NUM_CALL, Loop, region_entry
 from fastmaml.engine.memory import zeros
 from fastmaml.engine.model_pieces import compile_model
 from fastmaml.engine.outer_step import OuterStep, allocate_outer_step, step_entry
@@ -17,6 +17,7 @@ from fastmaml.engine.places import PLACES
 from fastmaml.models import positions
 from fastmaml.numerics.layout import padded_width
 from fastmaml.runtime.entry import BoundEntry, bind
+from fastmaml.runtime.together import compiled_together
 
 
 class Work(NamedTuple):
@@ -43,6 +44,7 @@ class Work(NamedTuple):
     keep: tuple[BoundEntry, ...]
 
 
+@compiled_together
 def allocate(
     model: Any,
     algorithm: Any,
@@ -112,4 +114,5 @@ def allocate(
         counter=zeros((1,), np.int64),
         status=outer_step.status,
     )
+    bind(region_entry, loop)  # Whoever runs it binds it once more: by then it is compiled, with the rest.
     return Work(drawn, gradients, outer_step, loop, (drawn.prepare, drawn.draw, *compiled.keep, chunk, step))

@@ -30,6 +30,7 @@ import numba
 import numpy as np
 from numba.core import compiler, config, types
 from numba.core.caching import _Cache
+from numba.core.registry import cpu_target
 from numba.core.serialize import dumps
 from numba.misc.appdirs import AppDirs
 
@@ -91,18 +92,23 @@ def _spec_classes(signature: tuple[Any, ...]) -> Iterator[type]:
             yield from _spec_classes(tuple(numba_type))
 
 
-def _foreign_sources(signature: tuple[Any, ...]) -> str | None:
-    """Hash the sources of parts from outside the package; None where one has no source file to hash."""
-    from fastmaml.runtime.dispatch import implementation_modules, source_stamp
+def _foreign_modules(signature: tuple[Any, ...]) -> list[str]:
+    """Name the modules outside the package that have parts in a signature."""
+    from fastmaml.runtime.dispatch import implementation_modules
 
     package = __name__.partition(".")[0]
-    stamp = hashlib.sha256()
     modules = {name for spec in _spec_classes(signature) for name in implementation_modules(spec)}
-    for name in sorted(modules):
+    return sorted(name for name in modules if name.partition(".")[0] != package)
+
+
+def _foreign_sources(signature: tuple[Any, ...]) -> str | None:
+    """Hash the sources of parts from outside the package; None where one has no source file to hash."""
+    from fastmaml.runtime.dispatch import source_stamp
+
+    stamp = hashlib.sha256()
+    for name in _foreign_modules(signature):
         if name == "__main__":
             return None
-        if name.partition(".")[0] == package:
-            continue
         source = source_stamp(name)
         if source is None:
             return None
@@ -147,6 +153,11 @@ class KernelCache(_Cache):
         codegen = target_context.codegen().magic_tuple()
         key = repr((self._name, str(arguments), specs, codegen, platform_stamp(), package_stamp(), foreign))
         return cache_folder() / (hashlib.sha256(key.encode()).hexdigest() + ".kernel")
+
+    def lacks(self, signature: Any) -> bool:
+        """Tell whether a signature has yet to be compiled and kept, from this package's sources alone."""
+        path = self._path(signature, cpu_target.target_context)
+        return path is not None and not path.exists() and not _foreign_modules(tuple(signature))
 
     def load_overload(self, signature: Any, target_context: Any) -> Any:
         """Return the compiled function for a signature, or None where it has to be compiled."""

@@ -15,8 +15,11 @@ of arrays) is a second record, which `call_with` lays out on its caller's stack.
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 import inspect
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -175,9 +178,75 @@ class _Compiled(NamedTuple):
 _compiled: dict[Any, _Compiled] = {}
 
 
-def entry_point(function: Entry) -> Any:
-    """Compile a function of a record and of integers for addresses of records, kept in the disk cache."""
-    return driver(function, wrapper=False)
+class Wanted(NamedTuple):
+    """An entry point to compile.
+
+    Attributes
+    ----------
+    entry : dispatcher
+        What `entry_point` made.
+    signature : tuple
+        The types of its arguments.
+    name : str
+        What `named_entry` finds it by.
+    cost : float
+        Seconds that it takes, about.
+    """
+
+    entry: Any
+    signature: tuple[Any, ...]
+    name: str
+    cost: float
+
+
+# The entry points there are, and what they cost to compile, by name.
+_entries: dict[str, tuple[Any, float]] = {}
+
+
+class _Thread(threading.local):
+    """What this thread is about."""
+
+    # Where not None: entry points that are not compiled yet are listed here instead.
+    wanted: list[Wanted] | None = None
+
+
+_thread = _Thread()
+
+
+@contextlib.contextmanager
+def wanted_entries() -> Iterator[list[Wanted]]:
+    """List what `bind` would have to compile inside, instead of compiling it: what it returns is no good."""
+    wanted: list[Wanted] = []
+    _thread.wanted = wanted
+    try:
+        yield wanted
+    finally:
+        _thread.wanted = None
+
+
+def entry_point(function: Entry, cost: float = 1.0) -> Any:
+    """Compile a function of a record and of integers for addresses of records, kept in the disk cache.
+
+    Parameters
+    ----------
+    function : callable
+        Of a module.
+    cost : float, default=1.0
+        Seconds that compiling it takes, about: what takes longest is begun first.
+    """
+    entry = driver(function, wrapper=False)
+    _entries[_name(function)] = entry, cost
+    return entry
+
+
+def _name(function: Entry) -> str:
+    return f"{function.__module__}:{function.__qualname__}"
+
+
+def named_entry(name: str) -> Any:
+    """Return the entry point of a name, from a module that may not have been imported yet."""
+    importlib.import_module(name.partition(":")[0])
+    return _entries[name][0]
 
 
 def bind(entry: Any, record: Any, like: Any = None) -> BoundEntry:
@@ -202,7 +271,12 @@ def bind(entry: Any, record: Any, like: Any = None) -> BoundEntry:
     words = np.array(_words(record), dtype=np.int64)
     known = entry, _kind(record), _kind(like)
     if known not in _compiled:
-        _compiled[known] = _compile(entry, record, like)
+        signature = _signature(entry, record, like)
+        if _thread.wanted is not None and signature not in entry.overloads:
+            name = _name(entry.py_func)
+            _thread.wanted.append(Wanted(entry, signature, name, _entries[name][1]))
+            return BoundEntry(0, 0, None)
+        _compiled[known] = _compile(entry, signature)
     compiled = _compiled[known]
     if words.nbytes != compiled.size:
         raise TypeError(
@@ -211,16 +285,18 @@ def bind(entry: Any, record: Any, like: Any = None) -> BoundEntry:
     return BoundEntry(compiled.address, words.ctypes.data, (compiled, words, record))
 
 
-def _compile(entry: Any, record: Any, like: Any) -> _Compiled:
-    """Compile an entry point for the types of its records, or load it."""
-    record_type = typeof(record)
+def _signature(entry: Any, record: Any, like: Any) -> tuple[Any, ...]:
     addresses = [RecordAddress(typeof(one)) for one in (record, like) if one is not None]
     integers = len(inspect.signature(entry.py_func).parameters) - len(addresses)
-    signature = (*addresses, *[types.int64] * integers)
+    return (*addresses, *[types.int64] * integers)
+
+
+def _compile(entry: Any, signature: tuple[Any, ...]) -> _Compiled:
+    """Compile an entry point for the types of its records, or load it."""
     entry.compile(signature)
     result = entry.overloads[signature]
     context = result.target_context
-    size = context.get_abi_sizeof(context.get_value_type(record_type))
+    size = context.get_abi_sizeof(context.get_value_type(signature[0].record))
     address = result.library.get_pointer_to_function(result.fndesc.llvm_cfunc_wrapper_name)
     return _Compiled(address, size, result)
 
