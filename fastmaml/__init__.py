@@ -7,10 +7,11 @@ from fastmaml.version import __version__
 
 if TYPE_CHECKING:
     from fastmaml import algorithms, models, optimizers, sources
+    from fastmaml.adapted import AdaptedModel
     from fastmaml.evaluation import Evaluation
     from fastmaml.gradient_check import check_gradients
     from fastmaml.meta_learning import meta_gradient, meta_train
-    from fastmaml.notebook import MAML, AdaptedModel, sample_points
+    from fastmaml.notebook import MAML, sample_points
     from fastmaml.tasks import TaskSet
 
 __all__ = [
@@ -31,7 +32,7 @@ __all__ = [
 
 # Loaded on first use: the compiler takes half a second to import, and `fastmaml --help` needs none of it.
 _HOMES = {
-    "AdaptedModel": "fastmaml.notebook",
+    "AdaptedModel": "fastmaml.adapted",
     "Evaluation": "fastmaml.evaluation",
     "MAML": "fastmaml.notebook",
     "TaskSet": "fastmaml.tasks",

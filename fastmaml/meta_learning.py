@@ -1,6 +1,6 @@
 """Meta-learning of any model, by any algorithm, on any source, with any optimizer: `meta_train`.
 
-Nothing is computed here: the four parts are checked, lowered to their specs and handed to
+Nothing is computed here: the four learner are checked, lowered to their specs and handed to
 `fastmaml.training`.
 """
 
@@ -11,30 +11,25 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from fastmaml.adapted import AdaptedModel
 from fastmaml.algorithms import Algorithm
 from fastmaml.arrays import as_array, finite_floats
 from fastmaml.engine.adapting import NEVER, adapt_epoch
-from fastmaml.engine.predicting import predict_rows
+from fastmaml.learner import Learner, given_tasks, lower
 from fastmaml.models import (
     Model,
-    as_model,
     check_features,
     check_targets,
     num_parameters,
-    pad,
-    theta_width,
-    unpad,
 )
-from fastmaml.numerics.layout import padded_width
 from fastmaml.optimizers import SGD, Optimizer
 from fastmaml.random_state import seed_from_system
-from fastmaml.sources import GivenSpec, Source
+from fastmaml.sources import Source
 from fastmaml.training import NotFiniteError, Training
 from fastmaml.validation import (
     MOST_EPOCHS,
     MOST_STEPS,
     check_count,
-    check_dtype,
     check_flag,
     check_n_jobs,
     check_seed,
@@ -74,41 +69,6 @@ class MetaGradientWithRates(NamedTuple):
     rate_gradient: np.ndarray
 
 
-class _Parts(NamedTuple):
-    """A model and an algorithm that fit each other, lowered."""
-
-    model: Model
-    algorithm: Algorithm
-    model_spec: Any
-    algorithm_spec: Any
-    dtype: np.dtype[Any]
-    rates_shape: tuple[int, ...]
-
-    def join(self, theta: np.ndarray, rates: np.ndarray) -> np.ndarray:
-        """Return the meta-parameters, padded, of parameters and learned rates."""
-        behind = np.zeros(padded_width(rates.size), self.dtype)
-        behind[: rates.size] = rates.reshape(-1)
-        return np.concatenate([pad(self.model_spec, theta, self.dtype), behind])
-
-    def split(self, meta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return parameters and learned rates of padded meta-parameters."""
-        width = theta_width(self.model_spec)
-        count = int(np.prod(self.rates_shape))
-        rates = meta[width : width + count].reshape(self.rates_shape).copy()
-        return unpad(self.model_spec, meta[:width]), rates
-
-
-def _lower(model: Any, algorithm: Any, dtype: Any) -> _Parts:
-    model, dtype = as_model(model), check_dtype(dtype)
-    if not isinstance(algorithm, Algorithm):
-        raise TypeError(
-            f"algorithm is {algorithm!r} ({type(algorithm).__name__}); give one of fastmaml.algorithms, such "
-            "as algorithms.MAML(order=2, inner_rate=0.01)"
-        )
-    rates = algorithm.initial_rates(model)
-    return _Parts(model, algorithm, model.spec(), algorithm.lower(model, dtype), dtype, rates.shape)
-
-
 def _check_vector(name: str, values: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray:
     """Return finite numbers of a shape, in a dtype."""
     array = as_array(name, values)
@@ -121,58 +81,6 @@ def _check_vector(name: str, values: Any, shape: tuple[int, ...], dtype: np.dtyp
             f"{name} holds a number too large for {dtype.name}; give smaller ones or dtype='float64'"
         )
     return result
-
-
-class Adapted:
-    """A model adapted to one task.
-
-    Attributes
-    ----------
-    theta : ndarray of shape (num_parameters,)
-        Parameters.
-    """
-
-    def __init__(self, model: Model, theta: np.ndarray) -> None:
-        self._model = model
-        self.theta = theta
-
-    def __repr__(self) -> str:
-        return f"<Adapted {self._model!r}>"
-
-    def predict(self, X: Any) -> np.ndarray:
-        """Return what the model predicts of each row.
-
-        Parameters
-        ----------
-        X : array_like of shape (rows, num_features)
-            Finite rows.
-
-        Returns
-        -------
-        ndarray of shape (rows,) or (rows, num_targets)
-            Of a regression the prediction (for the Poisson loss the rate), of a classifier the most probable
-            class, as int64.
-        """
-        raw = self._raw(X)
-        if not self._model.classifies:
-            return raw[:, 0] if raw.shape[1] == 1 else raw
-        if raw.shape[1] == 1:
-            return (raw[:, 0] > 0.5).astype(np.int64)
-        return raw.argmax(axis=1).astype(np.int64)
-
-    def predict_proba(self, X: Any) -> np.ndarray:
-        """Return the probability of each class, (rows, classes), for each row; of classifiers alone."""
-        if not self._model.classifies:
-            raise AttributeError(f"{type(self._model).__name__} predicts no classes; use predict")
-        raw = self._raw(X)
-        return np.stack([1 - raw[:, 0], raw[:, 0]], axis=1) if raw.shape[1] == 1 else raw
-
-    def _raw(self, X: Any) -> np.ndarray:
-        rows = check_features(self._model, "X", X)
-        if rows.ndim != 2:
-            raise ValueError(f"X has shape {rows.shape}; expected (rows, {self._model.num_features})")
-        spec = self._model.spec()
-        return predict_rows(spec, pad(spec, self.theta, self.theta.dtype), rows)
 
 
 class TaskScores(NamedTuple):
@@ -216,9 +124,9 @@ class MetaLearned:
         Epochs trained.
     """
 
-    def __init__(self, parts: _Parts, theta: np.ndarray, rates: np.ndarray, seed: int) -> None:
-        self._parts = parts
-        self.model, self.algorithm = parts.model, parts.algorithm
+    def __init__(self, learner: Learner, theta: np.ndarray, rates: np.ndarray, seed: int) -> None:
+        self._learner = learner
+        self.model, self.algorithm = learner.model, learner.algorithm
         self.theta, self.inner_rates, self.seed = theta, rates, seed
         self.history: list[tuple[int, float]] = []
         self.epochs = 0
@@ -226,7 +134,7 @@ class MetaLearned:
     def __repr__(self) -> str:
         return f"<MetaLearned {self.model!r} by {self.algorithm!r}, {self.epochs} epochs>"
 
-    def adapt(self, X: Any, y: Any, steps: int | None = None) -> Adapted:
+    def adapt(self, X: Any, y: Any, steps: int | None = None) -> AdaptedModel:
         """Adapt to one task; nothing here is changed.
 
         Parameters
@@ -246,29 +154,21 @@ class MetaLearned:
             If the parameters turn infinite or NaN.
         """
         steps = self.algorithm.inner_steps if steps is None else check_count("steps", steps, 0, MOST_STEPS)
-        parts = self._parts
+        learner = self._learner
         rows = check_features(self.model, "X", X)
         if rows.ndim != 2 or not len(rows):
             raise ValueError(
                 f"X has shape {rows.shape}; give (rows, {self.model.num_features}), at least one row"
             )
         targets = check_targets(self.model, "y", y, (len(rows),))
-        source = _given(rows[np.newaxis], targets[np.newaxis], rows[np.newaxis, :1], targets[np.newaxis, :1])
-        result = adapt_epoch(
-            parts.model_spec,
-            parts.algorithm_spec,
-            source,
-            tasks_per_batch=1,
-            theta=parts.join(self.theta, self.inner_rates),
-            steps=steps,
-            want_thetas=True,
-        )
-        if result.bad_step[0] != NEVER:
+        meta = learner.join(self.theta, self.inner_rates)
+        theta, bad_step = learner.adapt(meta, rows, targets, steps)
+        if bad_step is not None:
             raise FloatingPointError(
-                f"the parameters turned infinite or NaN in step {result.bad_step[0]} of adapting with "
+                f"the parameters turned infinite or NaN in step {bad_step} of adapting with "
                 f"{_rate_of(self.algorithm)}; lower it, scale the features, or set clip_norm"
             )
-        return Adapted(self.model, unpad(parts.model_spec, result.thetas[0]))
+        return AdaptedModel(self.model, theta)
 
     def score(
         self,
@@ -297,13 +197,13 @@ class MetaLearned:
 
         check_source(source, self.model)
         numbers = check_steps(steps)
-        parts = self._parts
+        learner = self._learner
         result = adapt_epoch(
-            parts.model_spec,
-            parts.algorithm_spec,
+            learner.model_spec,
+            learner.algorithm_spec,
             source.lower(check_seed(random_state)),
             tasks_per_batch=_check_batch("num_tasks", num_tasks, source),
-            theta=parts.join(self.theta, self.inner_rates),
+            theta=learner.join(self.theta, self.inner_rates),
             steps=max(numbers),
             score_steps=numbers,
             n_jobs=check_n_jobs(n_jobs),
@@ -314,12 +214,6 @@ class MetaLearned:
 def _rate_of(algorithm: Algorithm) -> str:
     rate = algorithm.inner_rate
     return f"inner_rate={rate}" if isinstance(rate, float) else "these inner rates"
-
-
-def _given(X: np.ndarray, y: np.ndarray, X_query: np.ndarray, y_query: np.ndarray) -> GivenSpec:
-    """Describe tasks given as arrays (tasks, rows, ...)."""
-    arrays = (X, y.reshape(len(y), -1), X_query, y_query.reshape(len(y), -1))
-    return GivenSpec(*(np.require(array, np.float64, ["C", "A", "W"]) for array in arrays))
 
 
 def check_source(source: Any, model: Model) -> None:
@@ -396,15 +290,15 @@ def meta_train(
     Raises
     ------
     ValueError, TypeError
-        For a wrong argument, or parts that do not fit each other, before any work.
+        For a wrong argument, or learner that do not fit each other, before any work.
     FloatingPointError
         If the parameters turn infinite or NaN: names epoch, task, step and rate.
     KeyboardInterrupt
         On Ctrl-C, between two epochs. The attribute ``run`` of this exception, and of a FloatingPointError,
         holds what was learned until then, as it would have been returned.
     """
-    parts = _lower(model, algorithm, dtype)
-    check_source(source, parts.model)
+    learner = lower(model, algorithm, dtype)
+    check_source(source, learner.model)
     if not isinstance(optimizer, Optimizer):
         raise TypeError(
             f"optimizer is {optimizer!r} ({type(optimizer).__name__}); give one of fastmaml.optimizers, such "
@@ -416,23 +310,20 @@ def meta_train(
     seed = seed_from_system() if random_state is None else check_seed(random_state)
     n_jobs = check_n_jobs(n_jobs)
     check_flag("verbose", verbose)
-    start = parts.model.initial_theta(seed) if theta is None else theta
-    start = _check_vector("theta", start, (num_parameters(parts.model_spec),), parts.dtype)
-    rates = parts.algorithm.initial_rates(parts.model) if inner_rates is None else inner_rates
-    rates = _check_vector("inner_rates", rates, parts.rates_shape, parts.dtype)
+    start = learner.model.initial_theta(seed) if theta is None else theta
+    start = _check_vector("theta", start, (num_parameters(learner.model_spec),), learner.dtype)
+    rates = learner.algorithm.initial_rates(learner.model) if inner_rates is None else inner_rates
+    rates = _check_vector("inner_rates", rates, learner.rates_shape, learner.dtype)
 
-    run = MetaLearned(parts, start, rates, seed)
+    run = MetaLearned(learner, start, rates, seed)
     spec = source.lower(seed)
-    training = Training(
-        parts.model_spec,
-        parts.algorithm_spec,
+    training = learner.training(
         spec,
         optimizer.lower(epochs),
         tasks_per_batch=tasks,
-        gradient_scale=1 / tasks,
-        theta=parts.join(start, rates),
-        n_jobs=n_jobs,
+        meta=learner.join(start, rates),
         epochs=epochs,
+        n_jobs=n_jobs,
     )
     from fastmaml.reporting import ProgressBar, Silence
 
@@ -444,44 +335,28 @@ def meta_train(
                     run.history.append((losses.epoch, losses.mean_query))
                     report.loss(losses.epoch, losses.mean_query)
     except NotFiniteError as error:
-        stop = FloatingPointError(_explain(error, training, parts, spec, tasks, optimizer))
+        stop = FloatingPointError(_explain(error, training, learner, spec, optimizer))
         stop.run = run  # type: ignore[attr-defined]
         raise stop from None
     except KeyboardInterrupt as stop:
         stop.run = run  # type: ignore[attr-defined]
         raise
     finally:
-        run.theta, run.inner_rates = parts.split(training.theta)
+        run.theta, run.inner_rates = learner.split(training.theta)
         run.epochs = training.epochs_done
     return run
 
 
 def _explain(
-    error: NotFiniteError, training: Training, parts: _Parts, spec: Any, tasks: int, optimizer: Optimizer
+    error: NotFiniteError, training: Training, learner: Learner, source: Any, optimizer: Optimizer
 ) -> str:
-    """Find the task and step that made the parameters infinite or NaN, by computing the epoch again."""
-    steps = parts.algorithm.inner_steps
-    result = adapt_epoch(
-        parts.model_spec,
-        parts.algorithm_spec,
-        spec,
-        tasks_per_batch=tasks,
-        theta=training.theta,
-        steps=steps,
-        score_steps=(steps,),
-        epoch=error.epoch,
-        first_epoch=training.slice_epoch,
-        source_state=training.slice_state,
+    found = learner.find_divergence(error, training, source)
+    place = found.place(
+        learner.algorithm.inner_steps,
+        _rate_of(learner.algorithm),
+        f"learning_rate={optimizer.learning_rate}",
     )
-    bad = np.flatnonzero(result.bad_step != NEVER)
-    undefined = np.flatnonzero(np.isnan(result.losses[:, 0]))
-    rate = _rate_of(parts.algorithm)
-    if bad.size:
-        place = f"task {bad[0]}, inner step {result.bad_step[bad[0]]} ({rate})"
-    elif undefined.size:
-        place = f"task {undefined[0]}, the query loss after {steps} inner steps ({rate})"
-    else:
-        place = f"the outer step (learning_rate={optimizer.learning_rate})"
+    if found.task is None:
         return f"{error}: {place}; lower the learning rate, or give the optimizer a clip_norm"
     return f"{error}: {place}; lower the inner rate, scale the features, or give the algorithm a clip_norm"
 
@@ -536,35 +411,32 @@ def meta_gradient(
     FloatingPointError
         If the gradient is infinite or NaN.
     """
-    parts = _lower(model, algorithm, dtype)
+    learner = lower(model, algorithm, dtype)
     epoch = check_count("epoch", epoch, 0, MOST_EPOCHS)
-    start = _check_vector("theta", theta, (num_parameters(parts.model_spec),), parts.dtype)
-    rates = parts.algorithm.initial_rates(parts.model) if inner_rates is None else inner_rates
-    rates = _check_vector("inner_rates", rates, parts.rates_shape, parts.dtype)
+    start = _check_vector("theta", theta, (num_parameters(learner.model_spec),), learner.dtype)
+    rates = learner.algorithm.initial_rates(learner.model) if inner_rates is None else inner_rates
+    rates = _check_vector("inner_rates", rates, learner.rates_shape, learner.dtype)
     arrays = []
     for kind, X, y in (("support", X_support, y_support), ("query", X_query, y_query)):
-        rows = check_features(parts.model, f"X_{kind}", X)
+        rows = check_features(learner.model, f"X_{kind}", X)
         if rows.ndim != 3 or 0 in rows.shape:
-            features = parts.model.num_features
+            features = learner.model.num_features
             raise ValueError(
                 f"X_{kind} has shape {rows.shape}; expected (num_tasks, rows, {features}), none of them 0"
             )
-        arrays += [rows, check_targets(parts.model, f"y_{kind}", y, rows.shape[:2])]
+        arrays += [rows, check_targets(learner.model, f"y_{kind}", y, rows.shape[:2])]
     tasks = len(arrays[0])
     if len(arrays[2]) != tasks:
         raise ValueError(
             f"X_query has {len(arrays[2])} tasks but X_support has {tasks}; give as many of both"
         )
-    training = Training(
-        parts.model_spec,
-        parts.algorithm_spec,
-        _given(*arrays),
+    training = learner.training(
+        given_tasks(*arrays),
         SGD(0.0).lower(1),
         tasks_per_batch=tasks,
-        gradient_scale=1 / tasks,
-        theta=parts.join(start, rates),
-        n_jobs=1,
+        meta=learner.join(start, rates),
         epochs=1,
+        n_jobs=1,
     )
     try:
         (losses,) = (losses for losses in training.run(epoch, 1, 1) if losses is not None)
@@ -573,7 +445,7 @@ def meta_gradient(
             "the meta-gradient is infinite or NaN; lower the inner rate, scale the features, or give the "
             "algorithm a clip_norm"
         ) from None
-    gradient, rate_gradient = parts.split(training.gradient)
+    gradient, rate_gradient = learner.split(training.gradient)
     if rates.size == 0:
         return MetaGradient(gradient, losses.mean_query)
     return MetaGradientWithRates(gradient, losses.mean_query, rate_gradient)

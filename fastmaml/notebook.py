@@ -11,18 +11,18 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fastmaml.algorithms import InnerLoop, MAMLSpec
+from fastmaml.adapted import AdaptedModel
+from fastmaml.algorithms import MAML as MAMLAlgorithm
 from fastmaml.arrays import ROW_COLUMN, as_array, finite_floats
-from fastmaml.engine.adapting import NEVER, adapt_epoch
+from fastmaml.engine.adapting import adapt_epoch
 from fastmaml.evaluation import Evaluation, check_steps, evaluate
-from fastmaml.models import LogisticSpec
-from fastmaml.numerics.layout import padded_width
+from fastmaml.learner import Learner, lower
+from fastmaml.models import Logistic, unpad
 from fastmaml.numerics.normal import initial_normals
-from fastmaml.optimizers import SGDSpec
+from fastmaml.optimizers import SGD, SGDSpec
 from fastmaml.random_state import borrow_global_state, return_global_state, seed_from_system
 from fastmaml.sampling import SampledTasks
 from fastmaml.sources import (
-    GivenSpec,
     NoiseSpec,
     NotebookNoiseSpec,
     Table,
@@ -78,68 +78,12 @@ def sigmoid(a: Any) -> Any:
     return np.where(a >= 0, 1.0, e) / (1.0 + e)
 
 
-class AdaptedModel:
-    """A model adapted to one task.
-
-    Parameters
-    ----------
-    theta : ndarray of shape (num_parameters, 1)
-        Parameters; with ``fit_intercept`` the intercept is the last.
-    num_features : int
-        Features of a row.
-
-    Attributes
-    ----------
-    theta : ndarray of shape (num_parameters, 1)
-    """
-
-    def __init__(self, theta: np.ndarray, num_features: int) -> None:
-        self.theta = theta
-        self._num_features = num_features
-
-    def __repr__(self) -> str:
-        intercept = ", with intercept" if self.theta.shape[0] > self._num_features else ""
-        return f"<AdaptedModel of {self._num_features} features{intercept}>"
-
-    def predict_proba(self, X: Any) -> np.ndarray:
-        """Return the probabilities of label 0 and label 1.
-
-        Parameters
-        ----------
-        X : array_like of shape (n, num_features)
-            Finite rows.
-
-        Returns
-        -------
-        ndarray of shape (n, 2), float64
-            Columns: label 0, label 1.
-
-        Raises
-        ------
-        ValueError
-            If the shape is another, or an entry is not finite.
-        """
-        z = self._decide(X)
-        return np.stack([sigmoid(-z), sigmoid(z)], axis=1)
-
-    def predict(self, X: Any) -> np.ndarray:
-        """Return the more probable label of each row, as int64 of shape (n,). See `predict_proba`."""
-        labels: np.ndarray = (self._decide(X) > 0).astype(np.int64)
-        return labels
-
-    def _decide(self, X: Any) -> np.ndarray:
-        X = check_matrix("X", X, self._num_features)
-        weights = self.theta[: self._num_features, 0].astype(np.float64)
-        return X @ weights + float(self.theta[self._num_features :, 0].sum())
-
-
 class _Settings(NamedTuple):
     """The attributes of a `MAML`, checked and translated."""
 
-    model: LogisticSpec
-    algorithm: MAMLSpec
+    learner: Learner
     optimizer: SGDSpec
-    theta: np.ndarray
+    meta: np.ndarray
     epochs: int
     num_tasks: int
     shots: int
@@ -153,7 +97,7 @@ class _LastEpoch(NamedTuple):
 
     settings: _Settings
     source: Any
-    theta: np.ndarray
+    meta: np.ndarray
     epoch: int
     replay_epoch: int
     replay_state: np.ndarray
@@ -366,21 +310,21 @@ class MAML:
                 "theta_ is there after train(): it holds the adapted parameters of the last epoch"
             )
         last = self._last
+        learner = last.settings.learner
         result = adapt_epoch(
-            last.settings.model,
-            last.settings.algorithm,
+            learner.model_spec,
+            learner.algorithm_spec,
             last.source,
             tasks_per_batch=last.settings.num_tasks,
-            theta=last.theta,
-            steps=last.settings.algorithm.inner.steps,
+            theta=last.meta,
+            steps=learner.algorithm.inner_steps,
             epoch=last.epoch,
             first_epoch=last.replay_epoch,
             source_state=last.replay_state,
             want_thetas=True,
             n_jobs=1,
         )
-        parameters = last.settings.model.num_features + last.settings.model.intercept
-        return [theta[:parameters].reshape(-1, 1).copy() for theta in result.thetas]
+        return [_column(unpad(learner.model_spec, theta)) for theta in result.thetas]
 
     @property
     def loss_(self) -> float:
@@ -426,31 +370,19 @@ class MAML:
             If the steps make the parameters infinite or NaN.
         """
         settings = self._check()
-        steps = (
-            settings.algorithm.inner.steps if steps is None else check_count("steps", steps, 0, MOST_STEPS)
-        )
-        X = check_matrix("X", X, settings.model.num_features)
+        learner = settings.learner
+        steps = learner.algorithm.inner_steps if steps is None else check_count("steps", steps, 0, MOST_STEPS)
+        X = check_matrix("X", X, learner.model.num_features)
         y = check_labels("y", y, X.shape[0])
         if X.shape[0] == 0:
             raise ValueError("X has no rows; give at least one row to adapt on")
-        # The kernel wants query rows too; there is nothing to score, so any will do.
-        source = GivenSpec(X[np.newaxis], y[np.newaxis], X[np.newaxis, :1], y[np.newaxis, :1])
-        result = adapt_epoch(
-            settings.model,
-            settings.algorithm,
-            source,
-            tasks_per_batch=1,
-            theta=settings.theta,
-            steps=steps,
-            want_thetas=True,
-        )
-        bad = int(result.bad_step[0])
-        if bad != NEVER:
+        theta, bad_step = learner.adapt(settings.meta, X, y, steps)
+        if bad_step is not None:
             raise FloatingPointError(
-                f"the parameters turned infinite or NaN in step {bad} of adapting with alpha={self.alpha}; "
-                "lower alpha or scale the features"
+                f"the parameters turned infinite or NaN in step {bad_step} of adapting with "
+                f"alpha={self.alpha}; lower alpha or scale the features"
             )
-        return self._as_model(result.thetas[0])
+        return AdaptedModel(learner.model, _column(theta))
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Return the probabilities of label 0 and 1 under theta itself, without adapting.
@@ -465,11 +397,11 @@ class MAML:
         ndarray of shape (n, 2), float64
             Columns: label 0, label 1.
         """
-        return self._as_model(self._check().theta).predict_proba(X)
+        return self._unadapted().predict_proba(X)
 
     def predict(self, X: Any) -> np.ndarray:
         """Return the more probable label (n,) under theta itself, without adapting. See `predict_proba`."""
-        return self._as_model(self._check().theta).predict(X)
+        return self._unadapted().predict(X)
 
     def evaluate(
         self,
@@ -502,12 +434,12 @@ class MAML:
             If a task is too small (names it), the width is another, or labels are not 0 and 1.
         """
         settings = self._check()
-        self._check_tasks(tasks, settings.model.num_features)
+        self._check_tasks(tasks, settings.learner.model.num_features)
         shots = settings.shots if shots is None else check_count("shots", shots)
         return evaluate(
-            settings.model,
-            settings.algorithm,
-            settings.theta,
+            settings.learner.model_spec,
+            settings.learner.algorithm_spec,
+            settings.meta,
             tasks,
             shots=shots,
             steps=check_steps(steps),
@@ -558,19 +490,18 @@ class MAML:
                 raise ValueError(
                     f"num_tasks is {num_tasks} but there are {len(self.tasks)} tasks; give at most that many"
                 )
-        width = padded_width(parameters)
-        rates = np.zeros((1, width), dtype=dtype)
         with np.errstate(over="ignore"):
-            rates[:, :parameters] = alpha
-        if not np.isfinite(rates).all():
-            raise ValueError(f"alpha is {alpha}, too large for {dtype.name}; give a smaller one")
+            if not np.isfinite(dtype.type(alpha)):
+                raise ValueError(f"alpha is {alpha}, too large for {dtype.name}; give a smaller one")
+        learner = lower(
+            Logistic(int(self.num_features), intercept=bool(self.fit_intercept)),
+            MAMLAlgorithm(int(order), steps, alpha),
+            dtype,
+        )
         return _Settings(
-            model=LogisticSpec(int(self.num_features), int(self.fit_intercept)),
-            algorithm=MAMLSpec.of_order(
-                int(order), InnerLoop.with_rates(np.arange(parameters), steps, rates)
-            ),
-            optimizer=SGDSpec.of_rate(beta),
-            theta=self._padded_theta(parameters, width, dtype),
+            learner=learner,
+            optimizer=SGD(beta).lower(epochs),
+            meta=learner.join(self._checked_theta(parameters, dtype), np.zeros(0)),
             epochs=epochs,
             num_tasks=num_tasks,
             shots=shots,
@@ -592,22 +523,21 @@ class MAML:
             check_binary("y of the tasks", tasks.y)
             self._checked_tasks = tasks
 
-    def _padded_theta(self, parameters: int, width: int, dtype: np.dtype[Any]) -> np.ndarray:
+    def _checked_theta(self, parameters: int, dtype: np.dtype[Any]) -> np.ndarray:
         theta = as_array("theta", self.theta)
         if theta.shape not in ((parameters, 1), (parameters,)):
             raise ValueError(
                 f"theta has shape {theta.shape}; expected ({parameters}, 1), one row for each parameter"
             )
-        theta = finite_floats("theta", theta, ROW_COLUMN[: theta.ndim])
-        padded = np.zeros(width, dtype=dtype)
+        theta = finite_floats("theta", theta, ROW_COLUMN[: theta.ndim]).reshape(-1)
         with np.errstate(over="ignore"):
-            padded[:parameters] = theta.reshape(-1)
-        if not np.isfinite(padded).all():
+            cast: np.ndarray = theta.astype(dtype)
+        if not np.isfinite(cast).all():
             raise ValueError(
-                f"theta holds {theta.reshape(-1)[~np.isfinite(padded[:parameters])][0]:g}, too large for "
-                f"{dtype.name}; give smaller parameters or dtype='float64'"
+                f"theta holds {theta[~np.isfinite(cast)][0]:g}, too large for {dtype.name}; give smaller "
+                "parameters or dtype='float64'"
             )
-        return padded
+        return cast
 
     def _initial_theta(self) -> np.ndarray:
         parameters = self._check_num_parameters()
@@ -619,20 +549,20 @@ class MAML:
             theta = np.random.normal(size=parameters)
         return theta.reshape(-1, 1).astype(check_dtype(self.dtype))
 
-    def _as_model(self, theta: np.ndarray) -> AdaptedModel:
-        return AdaptedModel(
-            theta[: self._check_num_parameters()].reshape(-1, 1).copy(), int(self.num_features)
-        )
+    def _unadapted(self) -> AdaptedModel:
+        settings = self._check()
+        theta, _ = settings.learner.split(settings.meta)
+        return AdaptedModel(settings.learner.model, _column(theta))
 
     def _sample_sizes(self, settings: _Settings) -> tuple[int, int, int, int]:
         assert settings.queries is not None  # Checked: only tasks= allows None.
-        return settings.num_tasks, settings.shots, settings.queries, settings.model.num_features
+        return settings.num_tasks, settings.shots, settings.queries, settings.learner.model.num_features
 
     def _source(self, settings: _Settings) -> Any:
         if self.tasks is not None:
             return Table(self.tasks, settings.shots, settings.queries).lower(self.seed_ or 0)
         assert settings.queries is not None  # Checked: only tasks= allows None.
-        sizes = (settings.model.num_features, settings.shots, settings.queries)
+        sizes = (settings.learner.model.num_features, settings.shots, settings.queries)
         if self.random_state is not None:
             return NoiseSpec(np.uint64(self.random_state), *sizes)
         return NotebookNoiseSpec(*sizes)
@@ -642,29 +572,28 @@ class MAML:
     def _run(self, settings: _Settings, sampled: SampledTasks | None) -> None:
         source = self._source(settings) if sampled is None else sampled.spec
         exact = isinstance(source, NotebookNoiseSpec)
-        scale = 1.0 / settings.num_tasks
-        if self.tasks is None:
-            # The notebook divides the query gradient by the number of support rows.
-            scale *= float(settings.queries or 1) / settings.shots
+        # The notebook divides the query gradient by the number of support rows.
+        scale = 1.0 if self.tasks is not None else float(settings.queries or 1) / settings.shots
+        learner = settings.learner
         # What was measured of how fast epochs run holds for the next call with the same sizes.
         sizes = (
             type(source),
-            settings.model,
-            int(self.order),
-            settings.algorithm.inner.steps,
-            settings.theta.dtype,
-            *settings[5:9],
+            learner.model,
+            learner.algorithm,
+            learner.dtype,
+            settings.num_tasks,
+            settings.shots,
+            settings.queries,
+            settings.n_jobs,
         )
-        training = Training(
-            settings.model,
-            settings.algorithm,
+        training = learner.training(
             source,
             settings.optimizer,
             tasks_per_batch=settings.num_tasks,
-            gradient_scale=scale,
-            theta=settings.theta,
-            n_jobs=settings.n_jobs,
+            meta=settings.meta,
             epochs=settings.epochs,
+            n_jobs=settings.n_jobs,
+            scale=scale,
             source_state=borrow_global_state() if exact else None,
             paces=self._paces.get(sizes),
         )
@@ -706,8 +635,7 @@ class MAML:
     def _keep(self, training: Training, settings: _Settings, source: Any, exact: bool) -> None:
         """Take over what a run has reached, whole or not."""
         if training.epochs_done > self.epoch_:
-            parameters = settings.model.num_features + settings.model.intercept
-            self.theta = training.theta[:parameters].reshape(-1, 1).copy()
+            self.theta = _column(settings.learner.split(training.theta)[0])
             self.epoch_ = training.epochs_done
             self._last = _LastEpoch(
                 settings,
@@ -721,36 +649,23 @@ class MAML:
             return_global_state(training.source_state)
 
     def _explain(self, error: NotFiniteError, training: Training, settings: _Settings, source: Any) -> str:
-        """Find the task and step that made the parameters infinite or NaN, by computing the epoch again."""
-        steps = settings.algorithm.inner.steps
-        result = adapt_epoch(
-            settings.model,
-            settings.algorithm,
-            source,
-            tasks_per_batch=settings.num_tasks,
-            theta=training.theta,
-            steps=steps,
-            score_steps=(steps,),
-            epoch=error.epoch,
-            first_epoch=training.slice_epoch,
-            source_state=training.slice_state,
-        )
+        found = settings.learner.find_divergence(error, training, source)
         # The source stands after the epoch that failed, wherever the run ahead had taken it.
-        training.source_state[:] = result.source_state
-        bad = np.flatnonzero(result.bad_step != NEVER)
-        # An infinite loss has a finite gradient; NaN comes of logits that are infinity minus infinity.
-        undefined = np.flatnonzero(np.isnan(result.losses[:, 0]))
-        if bad.size or undefined.size:
-            task = int(bad[0] if bad.size else undefined[0])
-            place = f"task {task}, inner step {result.bad_step[task]} (alpha={self.alpha})"
-            if not bad.size:
-                place = f"task {task}, the query loss after {steps} inner steps (alpha={self.alpha})"
-            if self.tasks is not None:
-                place = f"group {group_name(self.tasks, int(result.words[task]))}, {place}"
-            advice = "lower alpha or scale the features"
-        else:
-            place, advice = f"the outer step (beta={self.beta})", "lower beta or scale the features"
-        return f"{error}: {place}; theta as it was before that epoch is kept; {advice}"
+        training.source_state[:] = found.source_state
+        steps = settings.learner.algorithm.inner_steps
+        place, rate = found.place(steps, f"alpha={self.alpha}", f"beta={self.beta}"), "alpha"
+        if found.task is None:
+            rate = "beta"
+        elif self.tasks is not None:
+            place = f"group {group_name(self.tasks, int(found.words[found.task]))}, {place}"
+        return (
+            f"{error}: {place}; theta as it was before that epoch is kept; lower {rate} or scale the features"
+        )
+
+
+def _column(theta: np.ndarray) -> np.ndarray:
+    """Return parameters in the notebook's shape, (num_parameters, 1)."""
+    return theta.reshape(-1, 1)
 
 
 def _reporter(verbose: bool | str, epochs: int) -> Any:

@@ -5,7 +5,7 @@ import functools
 
 import pytest
 
-from fastmaml import notebook, training
+from fastmaml import learner, training
 from fastmaml.runtime import launch
 from fastmaml.runtime.threads import available_threads
 
@@ -36,7 +36,7 @@ def engine(workers=1, ahead=0, slice_seconds=0.05, threads=False):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(training, "allocate", allocate)
         sliced = functools.partial(training.Training, slice_seconds=slice_seconds)
-        patch.setattr(notebook, "Training", sliced)
+        patch.setattr(learner, "Training", sliced)
         if not threads:
             patch.setattr(launch, "may_launch", lambda: False)
         yield

@@ -20,7 +20,7 @@ LAYERS: list[tuple[str, ...]] = [
     ("fastmaml",),
     ("fastmaml.notebook", "fastmaml.gradient_check"),
     ("fastmaml.meta_learning",),
-    ("fastmaml.evaluation",),
+    ("fastmaml.learner", "fastmaml.adapted", "fastmaml.evaluation"),
     ("fastmaml.training", "fastmaml.sampling"),
     ("fastmaml.ways",),
     ("fastmaml.tables", "fastmaml.reporting", "fastmaml.random_state"),

@@ -1,0 +1,92 @@
+"""A model adapted to one task, which predicts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from fastmaml.engine.predicting import predict_rows
+from fastmaml.models import Model, check_features, pad
+
+
+class AdaptedModel:
+    """A model adapted to one task.
+
+    Predictions are computed in float64, whatever the parameters were trained in.
+
+    Parameters
+    ----------
+    model : Model
+        What the parameters are those of.
+    theta : ndarray of shape (num_parameters,) or (num_parameters, 1)
+        Parameters.
+
+    Attributes
+    ----------
+    theta : ndarray of shape (num_parameters,), or (num_parameters, 1) from the notebook's class
+    """
+
+    def __init__(self, model: Model, theta: np.ndarray) -> None:
+        self._model = model
+        self.theta = theta
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self._model!r}>"
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Return what the model predicts of each row.
+
+        Parameters
+        ----------
+        X : array_like of shape (rows, num_features)
+            Finite rows.
+
+        Returns
+        -------
+        ndarray of shape (rows,) or (rows, num_targets)
+            Of a regression the prediction (for the Poisson loss the rate), of a classifier the most probable
+            class, as int64.
+
+        Raises
+        ------
+        ValueError
+            If the shape is another, or an entry is not finite.
+        """
+        raw = self._raw(X)
+        if not self._model.classifies:
+            return raw[:, 0] if raw.shape[1] == 1 else raw
+        if raw.shape[1] == 1:
+            return (raw[:, 0] > 0.5).astype(np.int64)
+        return raw.argmax(axis=1).astype(np.int64)
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Return the probability of each class for each row; of classifiers alone.
+
+        Parameters
+        ----------
+        X : array_like of shape (rows, num_features)
+            Finite rows.
+
+        Returns
+        -------
+        ndarray of shape (rows, classes), float64
+
+        Raises
+        ------
+        ValueError
+            If the shape is another, or an entry is not finite.
+        AttributeError
+            If the model predicts no classes.
+        """
+        if not self._model.classifies:
+            raise AttributeError(f"{type(self._model).__name__} predicts no classes; use predict")
+        raw = self._raw(X)
+        return np.stack([1 - raw[:, 0], raw[:, 0]], axis=1) if raw.shape[1] == 1 else raw
+
+    def _raw(self, X: Any) -> np.ndarray:
+        rows = check_features(self._model, "X", X)
+        if rows.ndim != 2:
+            raise ValueError(f"X has shape {rows.shape}; expected (rows, {self._model.num_features})")
+        spec = self._model.spec()
+        return predict_rows(spec, pad(spec, self.theta.reshape(-1), np.dtype(np.float64)), rows)
