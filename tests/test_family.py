@@ -150,15 +150,38 @@ def test_metasgd_learns_a_rate_for_each_parameter():
     assert mine.rate_gradient.tobytes() == plain.rate_gradient.tobytes()
 
 
-@pytest.mark.parametrize("name", ["softmax", "mlp, relu", "mlp, tanh"])
-@pytest.mark.parametrize("order", [1, 2])
-def test_anil_adapts_the_last_layer_alone(name, order):
+@pytest.mark.parametrize(
+    "name", ["softmax", "mlp, relu", "mlp, tanh", "mlp, silu", "mlp, layers of one unit"]
+)
+@pytest.mark.parametrize(("order", "steps", "clip"), [(1, 2, None), (2, 1, None), (2, 3, None), (2, 3, 0.3)])
+def test_anil_adapts_the_last_layer_alone(name, order, steps, clip):
     model, theta, tasks, losses = case(name, 4)
-    rates = np.zeros((2, theta.size))
-    rates[:, theta.size - model.layers()[-1].size :] = 0.3
-    result = meta_gradient(model, algorithms.ANIL(order, 2, 0.3), theta, *tasks)
-    expected, _, _ = expected_of(theta, rates, losses, steps=2, order=order)
+    head = np.arange(theta.size) >= theta.size - model.layers()[-1].size
+    rates = np.tile(np.where(head, 0.3, 0.0), (steps, 1))
+    result = meta_gradient(model, algorithms.ANIL(order, steps, 0.3, clip), theta, *tasks)
+    if clip is None:
+        expected, _, _ = expected_of(theta, rates, losses, steps=steps, order=order)
+    else:
+        # The norm is that of the last layer's gradient alone.
+        expected = np.mean([clipped_head(theta, head, pair, steps, clip) for pair in losses], axis=0)
     assert_close(result.gradient, expected)
+
+
+def clipped_head(theta, head, losses, steps, clip):
+    """Return the meta-gradient where the last layer alone is adapted, by clipped gradients of rate 0.3."""
+    support, query = losses
+    at = theta.astype(naive_family.REAL)
+
+    def outer(values):
+        # For every point its own path: (points, parameters).
+        moved = values
+        for _ in range(steps):
+            gradient = naive_family.slope(support, moved) * head
+            norm = np.sqrt(np.sum(gradient**2, axis=-1, keepdims=True))
+            moved = moved - 0.3 * gradient * np.where(norm > clip, clip / norm, 1)
+        return query(moved)
+
+    return naive_family.differences(outer, at).astype(float)
 
 
 @pytest.mark.parametrize("epoch", [0, 3, 9, 10, 50])

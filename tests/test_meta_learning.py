@@ -380,3 +380,20 @@ def test_divergence_names_task_step_and_rate():
     X, y = given()[:2]
     with pytest.raises(FloatingPointError, match=r"in step \d+ of adapting"):
         run.adapt(1e100 * X[0], y[0], steps=20)
+
+
+@pytest.mark.parametrize("steps", [0, 1, 4])
+def test_anil_adapts_as_maml_whose_lower_layers_have_no_rate(steps):
+    model = models.MLP(2, (3,), 2, "tanh", initializer="normal")
+    source = sources.LinearTasks(np.ones((2, 2)))
+    common = {"tasks_per_batch": 3, "epochs": 2, "random_state": 4}
+    rng = np.random.default_rng(3)
+    X, y = rng.normal(size=(5, 2)), rng.normal(size=(5, 2))
+    run = meta_train(model, algorithms.ANIL(2, 2, 0.2), source, optimizers.SGD(0.1), **common)
+    rates = np.repeat([0.0, 0.2], [9, 8])
+    plain = meta_train(model, algorithms.MAML(2, 2, rates), source, optimizers.SGD(0.1), **common)
+    np.testing.assert_allclose(run.theta, plain.theta, rtol=1e-13)
+    adapted, expected = (one.adapt(X, y, steps=steps).theta for one in (run, plain))
+    np.testing.assert_allclose(adapted, expected, rtol=1e-13)
+    assert (adapted[:9] == run.theta[:9]).all()
+    assert (adapted[9:] != run.theta[9:]).all() == (steps > 0)

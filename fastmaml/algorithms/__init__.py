@@ -4,8 +4,16 @@ The contract is in `fastmaml.algorithms.contract`; each other file holds one imp
 """
 
 from fastmaml.algorithms.algorithm import Algorithm
-from fastmaml.algorithms.anil import ANIL
-from fastmaml.algorithms.contract import Scratch, adapt, inner_steps, num_learned, of_worker, task_gradients
+from fastmaml.algorithms.anil import ANIL, ANILSpec
+from fastmaml.algorithms.contract import (
+    Scratch,
+    adapt,
+    head_only,
+    inner_steps,
+    num_learned,
+    of_worker,
+    task_gradients,
+)
 from fastmaml.algorithms.inner_loop import InnerLoop
 from fastmaml.algorithms.maml import FIRST_ORDER, MAML, MAMLSpec
 from fastmaml.algorithms.metasgd import MetaSGD
@@ -15,6 +23,7 @@ __all__ = [
     "ANIL",
     "FIRST_ORDER",
     "MAML",
+    "ANILSpec",
     "Algorithm",
     "InnerLoop",
     "MAMLSpec",
@@ -23,6 +32,7 @@ __all__ = [
     "ReptileSpec",
     "Scratch",
     "adapt",
+    "head_only",
     "inner_steps",
     "num_learned",
     "of_worker",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from fastmaml.models import hessian_vector_products, loss_gradients
 from fastmaml.runtime.compilation import glue
 from fastmaml.runtime.dispatch import contract
 
@@ -69,6 +70,85 @@ def inner_steps(algorithm: Any) -> Any:
 @contract
 def num_learned(algorithm: Any) -> Any:
     """Return how many numbers are learned beside theta: 0, or those of the inner rates."""
+
+
+@contract
+def head_only(algorithm: Any) -> Any:
+    """Return whether the inner loop moves the last layer alone; by default not. Called from Python only."""
+
+
+@head_only.default
+def _head_only(algorithm: Any) -> Any:
+    return False
+
+
+@contract
+def gradients_at_step(
+    algorithm: Any,
+    model: Any,
+    thetas: Any,
+    rows: Any,
+    on_query: bool,
+    step: int,
+    want_loss: bool,
+    saved: Any,
+    gradients_out: Any,
+    losses_out: Any,
+) -> None:
+    """Write each task's gradient of the support loss before an inner step, or of the query loss after it.
+
+    ``saved``: the memory of all steps, or a single row where nobody goes back; the last row is for query
+    rows. The rest is as in `fastmaml.models.loss_gradients`, which it is by default.
+    """
+
+
+@gradients_at_step.default
+def _gradients_at_step(
+    algorithm: Any,
+    model: Any,
+    thetas: Any,
+    rows: Any,
+    on_query: bool,
+    step: int,
+    want_loss: bool,
+    saved: Any,
+    gradients_out: Any,
+    losses_out: Any,
+) -> None:
+    last = saved.shape[0] - 1
+    row = last if on_query else min(step, last)
+    loss_gradients(model, thetas, rows, want_loss, saved[row], gradients_out, losses_out)
+
+
+@contract
+def products_at_step(
+    algorithm: Any,
+    model: Any,
+    thetas: Any,
+    rows: Any,
+    step: int,
+    saved: Any,
+    vectors: Any,
+    products_out: Any,
+) -> None:
+    """Write the products with the support Hessian before an inner step.
+
+    Called from the last step to the first. By default `fastmaml.models.hessian_vector_products`.
+    """
+
+
+@products_at_step.default
+def _products_at_step(
+    algorithm: Any,
+    model: Any,
+    thetas: Any,
+    rows: Any,
+    step: int,
+    saved: Any,
+    vectors: Any,
+    products_out: Any,
+) -> None:
+    hessian_vector_products(model, thetas, rows, saved[step], vectors, products_out)
 
 
 @contract

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fastmaml.models import loss_gradients
+from fastmaml.algorithms.contract import gradients_at_step
 from fastmaml.numerics.elementary import all_finite, euclidean_norm
 from fastmaml.numerics.vectors import add_scaled, set_scaled, step_down
 from fastmaml.runtime.compilation import kernel
@@ -164,11 +164,13 @@ def mark_divergence(thetas: Any, tasks: int, gradients_out: Any) -> None:
 
 
 @kernel
-def adapt_in_steps(inner: Any, model: Any, meta: Any, rows: Any, steps: int, scratch: Any) -> None:
+def adapt_in_steps(algorithm: Any, model: Any, meta: Any, rows: Any, steps: int, scratch: Any) -> None:
     """Take inner steps on the given rows, see `fastmaml.algorithms.contract.adapt`."""
-    tasks = rows.count.size
+    inner, tasks = algorithm.inner, rows.count.size
     gradients, trajectory, norms = scratch.products, scratch.trajectory, scratch.norms[0]
     for s in range(steps):
-        loss_gradients(model, trajectory[s], rows, False, scratch.saved[0], gradients, scratch.losses)
+        gradients_at_step(
+            algorithm, model, trajectory[s], rows, False, s, False, scratch.saved, gradients, scratch.losses
+        )
         room, after = scratch.rates[0], trajectory[s + 1]
         take_step(inner, meta, s, tasks, trajectory[s], gradients, norms, room, after)

@@ -19,9 +19,15 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastmaml.algorithms.algorithm import Algorithm
-from fastmaml.algorithms.contract import adapt, inner_steps, num_learned, task_gradients
+from fastmaml.algorithms.contract import (
+    adapt,
+    gradients_at_step,
+    inner_steps,
+    num_learned,
+    products_at_step,
+    task_gradients,
+)
 from fastmaml.algorithms.inner_loop import (
-    InnerLoop,
     adapt_in_steps,
     add_penalty,
     collect_rate_gradients,
@@ -30,7 +36,7 @@ from fastmaml.algorithms.inner_loop import (
     rates_of_step,
     take_step,
 )
-from fastmaml.models import Model, hessian_vector_products, loss_gradients
+from fastmaml.models import Model
 from fastmaml.numerics.vectors import add_scaled, set_scaled, spread, subtract
 from fastmaml.runtime.compilation import kernel
 from fastmaml.validation import MOST_EPOCHS, check_choice, check_count
@@ -56,11 +62,6 @@ class MAMLSpec(NamedTuple):
     inner: Any
     second_order_from: int
     step_loss_epochs: int
-
-    @classmethod
-    def of_order(cls, order: int, inner: InnerLoop) -> MAMLSpec:
-        """Describe plain MAML of order 1 or 2."""
-        return cls(inner, 0 if order == 2 else FIRST_ORDER, 0)
 
 
 LEARNED_RATES = (None, "parameter", "layer", "layer_and_step")
@@ -176,7 +177,7 @@ def step_loss_weight(algorithm: Any, epoch: int, step: int) -> float:
 
 
 @task_gradients.register(MAMLSpec)
-def _task_gradients(
+def maml_task_gradients(
     algorithm: Any,
     model: Any,
     epoch: int,
@@ -189,6 +190,7 @@ def _task_gradients(
     support_losses_out: Any,
     query_losses_out: Any,
 ) -> None:
+    """Write MAML's gradients, for a spec with the fields of `MAMLSpec`."""
     inner = algorithm.inner
     tasks, steps = support.count.size, inner.steps
     trajectory, applied, norms = scratch.trajectory, scratch.applied, scratch.norms
@@ -202,13 +204,15 @@ def _task_gradients(
         for kind in range(2):
             on_query = kind == 1
             if (last or (s > 0 and each_step)) if on_query else not last:
-                loss_gradients(
+                gradients_at_step(
+                    algorithm,
                     model,
                     trajectory[s],
                     query if on_query else support,
+                    on_query,
+                    s,
                     want_loss and (last or (s == 0 and not on_query)),
-                    # Nobody goes back through the query rows.
-                    scratch.saved[steps if on_query else s],
+                    scratch.saved,
                     scratch.query_gradients[s] if on_query else applied[s],
                     query_losses_out if on_query else support_losses_out,
                 )
@@ -230,7 +234,9 @@ def _task_gradients(
                 rates = rates_of_step(inner, meta, s, scratch.rates[s])
                 set_scaled(rates, gradients_out, tasks, width, vectors)
                 pull_back_clip(inner, tasks, applied[s], norms[s], vectors)
-                hessian_vector_products(model, trajectory[s], support, scratch.saved[s], vectors, products)
+                products_at_step(
+                    algorithm, model, trajectory[s], support, s, scratch.saved, vectors, products
+                )
                 add_penalty(inner, vectors, tasks, products)
                 subtract(products, tasks, width, gradients_out)
             if each_step and s > 0:
@@ -241,4 +247,4 @@ def _task_gradients(
 
 @adapt.register(MAMLSpec)
 def _adapt(algorithm: Any, model: Any, meta: Any, rows: Any, steps: int, scratch: Any) -> None:
-    adapt_in_steps(algorithm.inner, model, meta, rows, steps, scratch)
+    adapt_in_steps(algorithm, model, meta, rows, steps, scratch)

@@ -126,4 +126,4 @@ def _task_gradients(
 
 @adapt.register(ReptileSpec)
 def _adapt(algorithm: Any, model: Any, meta: Any, rows: Any, steps: int, scratch: Any) -> None:
-    adapt_in_steps(algorithm.inner, model, meta, rows, steps, scratch)
+    adapt_in_steps(algorithm, model, meta, rows, steps, scratch)

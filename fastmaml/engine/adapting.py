@@ -271,7 +271,7 @@ def _allocate(
         source_state=source_state,
     )
     predictions = padded_rows(needs.queries) * num_outputs(model)
-    compiled = compile_model(model, drawn.matrix, theta.dtype)
+    compiled = compile_model(model, algorithm, drawn.matrix, theta.dtype)
     predictor = compile_predictor(model, drawn.matrix, theta.dtype)
     work = Adapting(
         model=compiled.model,

@@ -11,10 +11,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from fastmaml.algorithms import head_only
 from fastmaml.engine.memory import zeros
 from fastmaml.models import (
     Rows,
     compiled_apart,
+    head_gradients,
+    head_products,
     hessian_vector_products,
     loss_gradients,
     num_outputs,
@@ -57,6 +60,28 @@ class Curvature(NamedTuple):
     products_out: Any
 
 
+class HeadSlopes(NamedTuple):
+    """What `head_gradients` is given, as `fastmaml.models.contract` has it."""
+
+    thetas: Any
+    rows: Rows
+    body: Any
+    saved_out: Any
+    gradients_out: Any
+    losses_out: Any
+
+
+class HeadCurvature(NamedTuple):
+    """What `head_products` is given, as `fastmaml.models.contract` has it."""
+
+    thetas: Any
+    rows: Rows
+    body: Any
+    saved: Any
+    vectors: Any
+    products_out: Any
+
+
 class Prediction(NamedTuple):
     """What `predict` is given, as `fastmaml.models.contract` has it."""
 
@@ -87,6 +112,24 @@ class CalledModel(NamedTuple):
 
     gradients: CallWith
     products: CallWith
+    num_parameters: int
+    num_outputs: int
+
+
+class CalledHead(NamedTuple):
+    """What stands for a model where its last layer alone moves.
+
+    Attributes
+    ----------
+    gradients, head_gradients, head_products : CallWith
+        The model's functions of these names.
+    num_parameters, num_outputs : int
+        The model's.
+    """
+
+    gradients: CallWith
+    head_gradients: CallWith
+    head_products: CallWith
     num_parameters: int
     num_outputs: int
 
@@ -124,6 +167,35 @@ def compute_products(record: Any, given: Any) -> None:
     )
 
 
+def compute_head_gradients(record: Any, given: Any, step: int, want_loss: int) -> None:
+    """Write the gradients of the losses for the last layer, and the losses."""
+    head_gradients(
+        record.model,
+        given.thetas,
+        given.rows,
+        step,
+        want_loss != 0,
+        given.body,
+        given.saved_out,
+        given.gradients_out,
+        given.losses_out,
+    )
+
+
+def compute_head_products(record: Any, given: Any, step: int) -> None:
+    """Write the products with the Hessian of vectors of the last layer."""
+    head_products(
+        record.model,
+        given.thetas,
+        given.rows,
+        step,
+        given.body,
+        given.saved,
+        given.vectors,
+        given.products_out,
+    )
+
+
 def compute_predictions(record: Any, given: Any) -> None:
     """Write the predictions."""
     predict(record.model, given.thetas, given.rows, given.scratch, given.predictions_out)
@@ -136,21 +208,26 @@ def compute_scores(record: Any, given: Any) -> None:
 
 gradients_entry = entry_point(compute_gradients, cost=4)
 products_entry = entry_point(compute_products, cost=2)
+head_gradients_entry = entry_point(compute_head_gradients, cost=4)
+head_products_entry = entry_point(compute_head_products, cost=2)
 predictions_entry = entry_point(compute_predictions)
 scores_entry = entry_point(compute_scores, cost=0.6)
 
 
 @num_parameters.register(CalledModel)
+@num_parameters.register(CalledHead)
 def _num_parameters(model: Any) -> Any:
     return model.num_parameters
 
 
 @num_outputs.register(CalledModel)
+@num_outputs.register(CalledHead)
 def _num_outputs(model: Any) -> Any:
     return model.num_outputs
 
 
 @loss_gradients.register(CalledModel)
+@loss_gradients.register(CalledHead)
 def _loss_gradients(
     model: Any, thetas: Any, rows: Any, want_loss: bool, saved_out: Any, gradients_out: Any, losses_out: Any
 ) -> None:
@@ -163,6 +240,29 @@ def _hessian_vector_products(
     model: Any, thetas: Any, rows: Any, saved: Any, vectors: Any, products_out: Any
 ) -> None:
     call_with(model.products, Curvature(thetas, rows, saved, vectors, products_out))
+
+
+@head_gradients.register(CalledHead)
+def _head_gradients(
+    model: Any,
+    thetas: Any,
+    rows: Any,
+    step: int,
+    want_loss: bool,
+    body: Any,
+    saved_out: Any,
+    gradients_out: Any,
+    losses_out: Any,
+) -> None:
+    given = HeadSlopes(thetas, rows, body, saved_out, gradients_out, losses_out)
+    call_with(model.head_gradients, given, step, 1 if want_loss else 0)
+
+
+@head_products.register(CalledHead)
+def _head_products(
+    model: Any, thetas: Any, rows: Any, step: int, body: Any, saved: Any, vectors: Any, products_out: Any
+) -> None:
+    call_with(model.head_products, HeadCurvature(thetas, rows, body, saved, vectors, products_out), step)
 
 
 @predict.register(CalledPredictor)
@@ -194,13 +294,13 @@ def _rows_like(matrix: np.ndarray, dtype: np.dtype[Any]) -> Rows:
     return Rows(matrix, zeros((1, 1), np.int64), zeros((1, 1), dtype), zeros((1,), np.int64))
 
 
-def compile_model(model: Any, matrix: np.ndarray, dtype: np.dtype[Any]) -> Compiled:
+def compile_model(model: Any, algorithm: Any, matrix: np.ndarray, dtype: np.dtype[Any]) -> Compiled:
     """Compile a model's half of learning, or load it.
 
     Parameters
     ----------
-    model : NamedTuple
-        The spec.
+    model, algorithm : NamedTuple
+        The specs.
     matrix : ndarray of shape (any, features)
         The matrix that rows are picked from, or one of its type.
     dtype : dtype
@@ -210,17 +310,20 @@ def compile_model(model: Any, matrix: np.ndarray, dtype: np.dtype[Any]) -> Compi
         return Compiled(model, ())
     rows, record = _rows_like(matrix, dtype), ModelRecord(model)
     table, vector = zeros((1, 1), dtype), zeros((1,), dtype)
-    slopes = Slopes(table, rows, vector, table, zeros((1,), np.float64))
-    curvature = Curvature(table, rows, vector, table, table)
+    losses, sizes = zeros((1,), np.float64), (int(num_parameters(model)), int(num_outputs(model)))
+    slopes = Slopes(table, rows, vector, table, losses)
     gradients = bind(gradients_entry, record, slopes)
-    products = bind(products_entry, record, curvature)
-    called = CalledModel(
-        gradients.call_with(slopes),
-        products.call_with(curvature),
-        int(num_parameters(model)),
-        int(num_outputs(model)),
-    )
-    return Compiled(called, (gradients, products))
+    if not head_only(algorithm):
+        curvature = Curvature(table, rows, vector, table, table)
+        products = bind(products_entry, record, curvature)
+        called = CalledModel(gradients.call_with(slopes), products.call_with(curvature), *sizes)
+        return Compiled(called, (gradients, products))
+    head_slopes = HeadSlopes(table, rows, vector, vector, table, losses)
+    head_curvature = HeadCurvature(table, rows, vector, vector, table, table)
+    of_head = bind(head_gradients_entry, record, head_slopes)
+    products = bind(head_products_entry, record, head_curvature)
+    calls = (gradients.call_with(slopes), of_head.call_with(head_slopes), products.call_with(head_curvature))
+    return Compiled(CalledHead(*calls, *sizes), (gradients, of_head, products))
 
 
 def compile_predictor(model: Any, matrix: np.ndarray, dtype: np.dtype[Any]) -> Compiled:

@@ -6,6 +6,8 @@ The contract is in `fastmaml.models.contract`; each other file holds one impleme
 from fastmaml.models.contract import (
     Rows,
     compiled_apart,
+    head_gradients,
+    head_products,
     hessian_vector_products,
     loss_gradients,
     num_outputs,
@@ -36,6 +38,8 @@ __all__ = [
     "check_features",
     "check_targets",
     "compiled_apart",
+    "head_gradients",
+    "head_products",
     "hessian_vector_products",
     "loss_gradients",
     "num_outputs",

@@ -150,6 +150,73 @@ def hessian_vector_products(
 
 
 @contract
+def head_gradients(
+    model: Any,
+    thetas: Any,
+    rows: Any,
+    step: int,
+    want_loss: bool,
+    body: Any,
+    saved_out: Any,
+    gradients_out: Any,
+    losses_out: Any,
+) -> None:
+    """As `loss_gradients`, where the last layer alone has moved since inner step 0.
+
+    Only the last layer's entries of the gradients count. ``step``: which inner step this is. ``body``: what
+    step 0 kept, where at step 0 what the layers below make of the rows is put, for all the steps; there it
+    is the same as ``saved_out``. By default `loss_gradients`.
+    """
+
+
+@head_gradients.default
+def _head_gradients(
+    model: Any,
+    thetas: Any,
+    rows: Any,
+    step: int,
+    want_loss: bool,
+    body: Any,
+    saved_out: Any,
+    gradients_out: Any,
+    losses_out: Any,
+) -> None:
+    loss_gradients(model, thetas, rows, want_loss, saved_out, gradients_out, losses_out)
+
+
+@contract
+def head_products(
+    model: Any,
+    thetas: Any,
+    rows: Any,
+    step: int,
+    body: Any,
+    saved: Any,
+    vectors: Any,
+    products_out: Any,
+) -> None:
+    """As `hessian_vector_products`, for vectors that are zero below the last layer.
+
+    Called for every inner step, from the last to step 0; what the products have below the last layer may be
+    put off to step 0 and written there, added up. By default `hessian_vector_products`.
+    """
+
+
+@head_products.default
+def _head_products(
+    model: Any,
+    thetas: Any,
+    rows: Any,
+    step: int,
+    body: Any,
+    saved: Any,
+    vectors: Any,
+    products_out: Any,
+) -> None:
+    hessian_vector_products(model, thetas, rows, saved, vectors, products_out)
+
+
+@contract
 def predict(model: Any, thetas: Any, rows: Any, scratch: Any, predictions_out: Any) -> None:
     """Write the prediction for each row (for a classifier of two classes the probability of class 1).
 

@@ -12,6 +12,9 @@ Pearlmutter, "Fast exact multiplication by the Hessian", 1994, the R-operator), 
   ``D'_{l-1} = (D'_l W_l^T + D_l V_l^T) * f'(A_{l-1}) + B_l * f''(A_{l-1}) * A'_{l-1}``;
 - the product has ``H'_{l-1}^T D_l + H_{l-1}^T D'_l`` and the column sums of D'_l.
 
+Where the last layer alone moves in an inner loop (ANIL), the layers below are run through once for all its
+steps. On the way back ``D'_L W_L^T + D_L V_L^T`` is added up over the steps: what follows is linear.
+
 In theta each layer has its weights (inputs, outputs) and then its biases (outputs,), every row of them
 padded with zeros to a multiple of `fastmaml.numerics.dense.ROW`; the weights of a single output lie in one
 row.
@@ -26,6 +29,8 @@ import numpy as np
 
 from fastmaml.models.activations import RELU, activate
 from fastmaml.models.contract import (
+    head_gradients,
+    head_products,
     hessian_vector_products,
     loss_gradients,
     num_outputs,
@@ -376,45 +381,181 @@ def _last_layer(model: Any, memory: Any, saved: Any, kind: int) -> Any:
     return saved[begin : begin + _count(model, memory, layer)]
 
 
+@kernel
+def _clear(memory: Any, saved: Any) -> None:
+    """Write the zeros and the one that products begin with."""
+    for k in range(memory.zeros, memory.one):
+        saved[k] = 0
+    saved[memory.one] = 1
+
+
+@kernel
+def _last_errors(
+    model: Any, memory: Any, saved: Any, rows: Any, task: int, want_loss: bool, losses_out: Any
+) -> None:
+    """Write the last layer's errors, and the loss if it is wanted."""
+    layers = model.sizes.size - 1
+    outputs, step = model.sizes[layers], model.columns[layers + 1] - model.columns[layers]
+    z, errors = _last_layer(model, memory, saved, H), _last_layer(model, memory, saved, ERROR)
+    targets = rows.y[task]
+    if want_loss:
+        losses_out[task] = mean_loss(model.loss, z, targets, memory.rows, outputs, step)
+    errors[:] = 0
+    # The complement of a probability takes the place of the last layer's slopes, which it has none of.
+    other = _last_layer(model, memory, saved, SLOPE)
+    loss_slopes(model.loss, z, targets, memory.rows, outputs, step, other, errors)
+
+
+@kernel
+def _layer_gradient(
+    model: Any, memory: Any, layer: int, saved: Any, error_kind: int, out: Any, out_at: int
+) -> None:
+    """Write the gradient of one layer's weights and biases, from its errors."""
+    weights = out_at + model.offsets[layer - 1]
+    _outer(model, memory, layer, saved, H, error_kind, saved, memory.zeros, 0, out, weights)
+    _sum_errors(model, memory, layer, saved, error_kind, out, out_at + _biases(model, layer))
+
+
+@kernel
+def _turn_weights(model: Any, memory: Any, layer: int, thetas: Any, theta: int, saved: Any) -> None:
+    """Keep a layer's weights transposed; those of a single output serve as they are."""
+    if not _single(model, layer):
+        weights, turned = theta + model.offsets[layer - 1], memory.turned + model.turned[layer - 1]
+        transpose(thetas, weights, model.sizes[layer - 1], model.sizes[layer], saved, turned)
+
+
+@kernel
+def _errors_below(
+    model: Any,
+    memory: Any,
+    layer: int,
+    thetas: Any,
+    theta: int,
+    saved: Any,
+    kind: int,
+    start_at: int,
+    start_step: int,
+    out_kind: int,
+) -> None:
+    """Write ``start + errors @ W^T`` in the layer below; weights have been turned."""
+    if not _single(model, layer):
+        turned = memory.turned + model.turned[layer - 1]
+        _backward(model, memory, layer, saved, kind, saved, turned, start_at, start_step, out_kind)
+    else:
+        weights = theta + model.offsets[layer - 1]
+        _backward(model, memory, layer, saved, kind, thetas, weights, start_at, start_step, out_kind)
+
+
+@kernel
+def _back_through(
+    model: Any,
+    memory: Any,
+    top: int,
+    thetas: Any,
+    theta: int,
+    saved: Any,
+    kind: int,
+    out: Any,
+    out_at: int,
+) -> None:
+    """Write the gradients of the layers from ``top`` down, from the errors of a kind in the layer ``top``."""
+    for back in range(top):
+        layer = top - back
+        _layer_gradient(model, memory, layer, saved, kind, out, out_at)
+        if layer > 1:
+            _turn_weights(model, memory, layer, thetas, theta, saved)
+            _errors_below(model, memory, layer, thetas, theta, saved, kind, memory.zeros, 0, kind)
+            count, below = _count(model, memory, layer - 1), _place(model, memory, kind, layer - 1)
+            # Of the losses' own errors the product with f'' is wanted, too.
+            if kind == ERROR and model.activation != RELU:
+                scale(saved, below, count, saved, _place(model, memory, BEND, layer - 1))
+            scale(saved, _place(model, memory, SLOPE, layer - 1), count, saved, below)
+
+
 @loss_gradients.register(NetworkSpec)
 def _loss_gradients(
     model: Any, thetas: Any, rows: Any, want_loss: bool, saved_out: Any, gradients_out: Any, losses_out: Any
 ) -> None:
     layers, size = model.sizes.size - 1, _memory(model, _longest(rows), 0).size
-    outputs, step = model.sizes[layers], model.columns[layers + 1] - model.columns[layers]
     saved, width, out_width = saved_out, thetas.shape[1], gradients_out.shape[1]
     for task in range(rows.count.size):
         memory = _memory(model, rows.count[task], task * size)
         theta, gradient = task * width, task * out_width
-        for k in range(memory.zeros, memory.one):
-            saved[k] = 0
-        saved[memory.one] = 1
+        _clear(memory, saved)
         _run_forward(model, memory, thetas, theta, rows, task, saved)
-        z, errors = _last_layer(model, memory, saved, H), _last_layer(model, memory, saved, ERROR)
-        targets = rows.y[task]
-        if want_loss:
-            losses_out[task] = mean_loss(model.loss, z, targets, memory.rows, outputs, step)
-        errors[:] = 0
-        # The complement of a probability takes the place of the last layer's slopes, which it has none of.
-        other = _last_layer(model, memory, saved, SLOPE)
-        loss_slopes(model.loss, z, targets, memory.rows, outputs, step, other, errors)
-        for back in range(layers):
-            layer = layers - back
-            weights = gradient + model.offsets[layer - 1]
-            _outer(model, memory, layer, saved, H, ERROR, saved, memory.zeros, 0, gradients_out, weights)
-            _sum_errors(model, memory, layer, saved, ERROR, gradients_out, gradient + _biases(model, layer))
-            if layer > 1:
-                weights, turned = theta + model.offsets[layer - 1], memory.turned + model.turned[layer - 1]
-                inputs, units = model.sizes[layer - 1], model.sizes[layer]
-                if not _single(model, layer):
-                    transpose(thetas, weights, inputs, units, saved, turned)
-                    _backward(model, memory, layer, saved, ERROR, saved, turned, memory.zeros, 0, ERROR)
-                else:
-                    _backward(model, memory, layer, saved, ERROR, thetas, weights, memory.zeros, 0, ERROR)
-                count, below = _count(model, memory, layer - 1), _place(model, memory, ERROR, layer - 1)
-                if model.activation != RELU:
-                    scale(saved, below, count, saved, _place(model, memory, BEND, layer - 1))
-                scale(saved, _place(model, memory, SLOPE, layer - 1), count, saved, below)
+        _last_errors(model, memory, saved, rows, task, want_loss, losses_out)
+        _back_through(model, memory, layers, thetas, theta, saved, ERROR, gradients_out, gradient)
+
+
+@head_gradients.register(NetworkSpec)
+def _head_gradients(
+    model: Any,
+    thetas: Any,
+    rows: Any,
+    step: int,
+    want_loss: bool,
+    body: Any,
+    saved_out: Any,
+    gradients_out: Any,
+    losses_out: Any,
+) -> None:
+    layers, size = model.sizes.size - 1, _memory(model, _longest(rows), 0).size
+    saved, width, out_width = saved_out, thetas.shape[1], gradients_out.shape[1]
+    for task in range(rows.count.size):
+        memory = _memory(model, rows.count[task], task * size)
+        theta, gradient = task * width, task * out_width
+        _clear(memory, saved)
+        features, count = _place(model, memory, H, layers - 1), _count(model, memory, layers - 1)
+        if step == 0:
+            _run_forward(model, memory, thetas, theta, rows, task, saved)
+            # Where `head_products` adds up what concerns the body.
+            sums = _place(model, memory, TANGENT, layers - 1)
+            saved[sums : sums + count] = 0
+        else:
+            saved[features : features + count] = body[features : features + count]
+            _forward(
+                model, memory, layers, saved, H, thetas, theta, thetas, theta + _biases(model, layers), 0, H
+            )
+        _last_errors(model, memory, saved, rows, task, want_loss, losses_out)
+        flat = gradients_out.reshape(-1)
+        flat[gradient : gradient + model.offsets[layers - 1]] = 0
+        _layer_gradient(model, memory, layers, saved, ERROR, gradients_out, gradient)
+
+
+@kernel
+def _change_last_errors(model: Any, memory: Any, saved: Any) -> None:
+    """Write D' of the last layer, from its A'."""
+    layers = model.sizes.size - 1
+    outputs, step = model.sizes[layers], model.columns[layers + 1] - model.columns[layers]
+    changes = _last_layer(model, memory, saved, ERROR_TANGENT)
+    changes[:] = 0
+    loss_curvature(
+        model.loss,
+        _last_layer(model, memory, saved, H),
+        memory.rows,
+        outputs,
+        step,
+        _last_layer(model, memory, saved, SLOPE),
+        _last_layer(model, memory, saved, TANGENT),
+        changes,
+    )
+
+
+@kernel
+def _changes_below(
+    model: Any, memory: Any, layer: int, thetas: Any, theta: int, vectors: Any, vector: int, saved: Any
+) -> None:
+    """Write ``D' W^T + D V^T`` of a layer in the layer below; weights have been turned."""
+    zeros, wide = memory.zeros, padded_row(model.sizes[layer - 1])
+    _errors_below(model, memory, layer, thetas, theta, saved, ERROR_TANGENT, zeros, 0, ERROR_TANGENT)
+    below = _place(model, memory, ERROR_TANGENT, layer - 1)
+    directions = vector + model.offsets[layer - 1]
+    if not _single(model, layer):
+        inputs, units, turned = model.sizes[layer - 1], model.sizes[layer], memory.turned_vector
+        transpose(vectors, directions, inputs, units, saved, turned)
+        _backward(model, memory, layer, saved, ERROR, saved, turned, below, wide, ERROR_TANGENT)
+    else:
+        _backward(model, memory, layer, saved, ERROR, vectors, directions, below, wide, ERROR_TANGENT)
 
 
 @hessian_vector_products.register(NetworkSpec)
@@ -422,7 +563,6 @@ def _hessian_vector_products(
     model: Any, thetas: Any, rows: Any, saved: Any, vectors: Any, products_out: Any
 ) -> None:
     layers, size = model.sizes.size - 1, _memory(model, _longest(rows), 0).size
-    outputs, step = model.sizes[layers], model.columns[layers + 1] - model.columns[layers]
     for task in range(rows.count.size):
         memory = _memory(model, rows.count[task], task * size)
         theta, vector = task * thetas.shape[1], task * vectors.shape[1]
@@ -438,82 +578,50 @@ def _hessian_vector_products(
                 if model.activation != RELU:
                     scale(saved, tangents, count, saved, _place(model, memory, BEND, layer))
                 scale(saved, _place(model, memory, SLOPE, layer), count, saved, tangents)
-        changes = _last_layer(model, memory, saved, ERROR_TANGENT)
-        changes[:] = 0
-        loss_curvature(
-            model.loss,
-            _last_layer(model, memory, saved, H),
-            memory.rows,
-            outputs,
-            step,
-            _last_layer(model, memory, saved, SLOPE),
-            _last_layer(model, memory, saved, TANGENT),
-            changes,
-        )
+        _change_last_errors(model, memory, saved)
         for back in range(layers):
             layer = layers - back
-            weights = product + model.offsets[layer - 1]
-            _outer(
-                model, memory, layer, saved, H, ERROR_TANGENT, saved, memory.zeros, 0, products_out, weights
-            )
-            biases = product + _biases(model, layer)
-            _sum_errors(model, memory, layer, saved, ERROR_TANGENT, products_out, biases)
+            _layer_gradient(model, memory, layer, saved, ERROR_TANGENT, products_out, product)
             if layer > 1:
-                inputs, units = model.sizes[layer - 1], model.sizes[layer]
-                high, wide = padded_row(units), padded_row(inputs)
+                high, weights = padded_row(model.sizes[layer]), product + model.offsets[layer - 1]
+                start = products_out
                 _outer(
-                    model,
-                    memory,
-                    layer,
-                    saved,
-                    TANGENT,
-                    ERROR,
-                    products_out,
-                    weights,
-                    high,
-                    products_out,
-                    weights,
+                    model, memory, layer, saved, TANGENT, ERROR, start, weights, high, products_out, weights
                 )
-                below = _place(model, memory, ERROR_TANGENT, layer - 1)
-                directions = vector + model.offsets[layer - 1]
-                if not _single(model, layer):
-                    turned = memory.turned + model.turned[layer - 1]
-                    transpose(vectors, directions, inputs, units, saved, memory.turned_vector)
-                    _backward(
-                        model,
-                        memory,
-                        layer,
-                        saved,
-                        ERROR_TANGENT,
-                        saved,
-                        turned,
-                        memory.zeros,
-                        0,
-                        ERROR_TANGENT,
-                    )
-                    turned = memory.turned_vector
-                    _backward(model, memory, layer, saved, ERROR, saved, turned, below, wide, ERROR_TANGENT)
-                else:
-                    weights = theta + model.offsets[layer - 1]
-                    _backward(
-                        model,
-                        memory,
-                        layer,
-                        saved,
-                        ERROR_TANGENT,
-                        thetas,
-                        weights,
-                        memory.zeros,
-                        0,
-                        ERROR_TANGENT,
-                    )
-                    _backward(
-                        model, memory, layer, saved, ERROR, vectors, directions, below, wide, ERROR_TANGENT
-                    )
-                count = _count(model, memory, layer - 1)
+                _changes_below(model, memory, layer, thetas, theta, vectors, vector, saved)
+                count, below = (
+                    _count(model, memory, layer - 1),
+                    _place(model, memory, ERROR_TANGENT, layer - 1),
+                )
                 scale(saved, _place(model, memory, SLOPE, layer - 1), count, saved, below)
                 if model.activation != RELU:
                     add(saved, _place(model, memory, BEND, layer - 1), count, saved, below)
+
+
+@head_products.register(NetworkSpec)
+def _head_products(
+    model: Any, thetas: Any, rows: Any, step: int, body: Any, saved: Any, vectors: Any, products_out: Any
+) -> None:
+    layers, size = model.sizes.size - 1, _memory(model, _longest(rows), 0).size
+    for task in range(rows.count.size):
+        memory = _memory(model, rows.count[task], task * size)
+        theta, vector = task * thetas.shape[1], task * vectors.shape[1]
+        product = task * products_out.shape[1]
+        start = vector + _biases(model, layers)
+        _forward(model, memory, layers, saved, H, vectors, vector, vectors, start, 0, TANGENT)
+        _change_last_errors(model, memory, saved)
+        products_out.reshape(-1)[product : product + model.offsets[layers - 1]] = 0
+        _layer_gradient(model, memory, layers, saved, ERROR_TANGENT, products_out, product)
+        if layers > 1:
+            _turn_weights(model, memory, layers, thetas, theta, saved)
+            _changes_below(model, memory, layers, thetas, theta, vectors, vector, saved)
+            # The way through the body is linear and the same for every step: add up, and go it once.
+            count, below = _count(model, memory, layers - 1), _place(model, memory, ERROR_TANGENT, layers - 1)
+            sums = _place(model, memory, TANGENT, layers - 1)
+            add(saved, below, count, body, sums)
+            if step == 0:
+                scale(body, _place(model, memory, SLOPE, layers - 1), count, body, sums)
+                _back_through(model, memory, layers - 1, thetas, theta, body, TANGENT, products_out, product)
 
 
 @predict.register(NetworkSpec)

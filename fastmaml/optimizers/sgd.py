@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from fastmaml.optimizers.contract import state_size, update
-from fastmaml.optimizers.outer_rate import CONSTANT, Optimizer, OuterRate, clip_meta_gradient, rate_of_epoch
+from fastmaml.optimizers.outer_rate import Optimizer, OuterRate, clip_meta_gradient, rate_of_epoch
 
 
 class SGDSpec(NamedTuple):
@@ -19,11 +19,6 @@ class SGDSpec(NamedTuple):
     """
 
     outer: OuterRate
-
-    @classmethod
-    def of_rate(cls, learning_rate: float) -> SGDSpec:
-        """Describe gradient descent with a constant rate."""
-        return cls(OuterRate(learning_rate, 0.0, CONSTANT, 0, 0, 0.0))
 
 
 @dataclass(frozen=True)
