@@ -23,7 +23,7 @@ from fastmaml.numerics.elementary import (
     sigmoid_both_ways,
     sigmoid_in_place,
 )
-from fastmaml.runtime.compilation import kernel
+from fastmaml.runtime.compilation import exact, kernel
 
 SQUARED_ERROR, POISSON, BINARY, CATEGORICAL = 0, 1, 2, 3
 LOSSES = {
@@ -46,6 +46,21 @@ def _log_sum_exp(z: Any, begin: int, outputs: int) -> Any:
     return largest, total
 
 
+@exact
+def _categorical_loss(z: Any, begin: int, outputs: int, right: int) -> float:
+    """Return ``log sum exp(z) - z[right]`` of a row, by how much the sum exceeds that of the largest alone.
+
+    Nothing else tells a row that is surely right from another; in any other order it would be lost.
+    """
+    best = begin
+    for c in range(begin + 1, begin + outputs):
+        best = c if z[c] > z[best] else best
+    excess = 0.0
+    for c in range(begin, begin + outputs):
+        excess += float(exp_nonpositive(z[c] - z[best])) if c != best else 0.0
+    return (float(z[best]) - float(z[right])) + math.log1p(excess)
+
+
 @kernel
 def mean_loss(loss: int, z: Any, y: Any, rows: int, outputs: int, step: int) -> float:
     """Return the mean loss of the rows; z with ``step`` numbers a row, y with its targets."""
@@ -54,8 +69,7 @@ def mean_loss(loss: int, z: Any, y: Any, rows: int, outputs: int, step: int) -> 
         return logistic_loss(z, y, rows) / rows
     if loss == CATEGORICAL:
         for r in range(rows):
-            largest, others = _log_sum_exp(z, r * step, outputs)
-            total += math.log(others) + float(largest) - float(z[r * step + int(y[r])])
+            total += _categorical_loss(z, r * step, outputs, r * step + int(y[r]))
         return total / rows
     for r in range(rows):
         for c in range(outputs):

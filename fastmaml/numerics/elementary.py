@@ -85,11 +85,49 @@ def exp_nonpositive(x: Any) -> Any:
     return _exp32(x) if isinstance(x, np.float32) else _exp64(np.float64(x))
 
 
+def _expm1_64(x: Any) -> Any:
+    x = LOWEST_64 if x < LOWEST_64 else x
+    shifted = x * LOG2_E + ROUND_64
+    n = shifted - ROUND_64
+    r = (x - n * LN2_HIGH_64) - n * LN2_LOW_64
+    r2 = r * r
+    r4 = r2 * r2
+    low = r + r2 * (C2 + r * C3)
+    middle = (C4 + r * C5) + r2 * (C6 + r * C7)
+    high = ((C8 + r * C9) + r2 * (C10 + r * C11)) + r4 * (C12 + r * C13)
+    scale = as_float64((float64_bits(shifted) + BIAS_64) << SHIFT_64)
+    return (low + r4 * (middle + r4 * high)) * scale + (scale - 1.0)
+
+
+def _expm1_32(x: Any) -> Any:
+    x = LOWEST_32 if x < LOWEST_32 else x
+    shifted = x * LOG2_E_32 + ROUND_32
+    n = shifted - ROUND_32
+    r = (x - n * LN2_HIGH_32) - n * LN2_LOW_32
+    r2 = r * r
+    low = r + r2 * (F2 + r * F3)
+    high = (F4 + r * F5) + r2 * (F6 + r * F7)
+    scale = as_float32(np.uint32((float32_bits(shifted) + BIAS_32) << SHIFT_32))
+    return (low + (r2 * r2) * high) * scale + (scale - ONE_32)
+
+
+def expm1_nonpositive(x: Any) -> Any:
+    """Return ``exp(x) - 1`` for ``x <= 0``, in the type of x, to a few units in the last place.
+
+    What `exp_nonpositive` does, with the one taken away where nothing cancels: from the power of two.
+    """
+    return _expm1_32(x) if isinstance(x, np.float32) else _expm1_64(np.float64(x))
+
+
 if not config.DISABLE_JIT:
 
     @overload(exp_nonpositive, jit_options=EXACT_FLAGS, strict=False)
     def _choose_exp(x: Any) -> Any:
         return _exp32 if x == types.float32 else _exp64
+
+    @overload(expm1_nonpositive, jit_options=EXACT_FLAGS, strict=False)
+    def _choose_expm1(x: Any) -> Any:
+        return _expm1_32 if x == types.float32 else _expm1_64
 
 
 @exact
