@@ -159,6 +159,7 @@ class Learner(NamedTuple):
             theta=training.theta,
             steps=steps,
             score_steps=(steps,),
+            want_scores=False,
             epoch=error.epoch,
             first_epoch=training.slice_epoch,
             source_state=training.slice_state,

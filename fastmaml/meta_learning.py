@@ -22,9 +22,9 @@ from fastmaml.models import (
     check_targets,
     num_parameters,
 )
-from fastmaml.optimizers import SGD, Optimizer
+from fastmaml.optimizers import SGD, Optimizer, as_optimizer
 from fastmaml.random_state import seed_from_system
-from fastmaml.sources import Source
+from fastmaml.sources import Source, as_source
 from fastmaml.training import NotFiniteError, Training
 from fastmaml.validation import (
     MOST_EPOCHS,
@@ -195,7 +195,7 @@ class MetaLearned:
         """
         from fastmaml.evaluation import check_steps
 
-        check_source(source, self.model)
+        source = _source_for(source, self.model)
         numbers = check_steps(steps)
         learner = self._learner
         result = adapt_epoch(
@@ -216,14 +216,11 @@ def _rate_of(algorithm: Algorithm) -> str:
     return f"inner_rate={rate}" if isinstance(rate, float) else "these inner rates"
 
 
-def check_source(source: Any, model: Model) -> None:
-    """Raise unless a source is one, and fits a model."""
-    if not isinstance(source, Source):
-        raise TypeError(
-            f"source is {source!r} ({type(source).__name__}); give one of fastmaml.sources, such as "
-            "sources.Table(tasks, shots=8)"
-        )
+def _source_for(source: Any, model: Model) -> Source:
+    """Return a source, from itself or from a spec, that fits a model."""
+    source = as_source(source)
     source.check(model)
+    return source
 
 
 def _check_batch(name: str, value: Any, source: Source) -> int:
@@ -258,9 +255,9 @@ def meta_train(
     algorithm : Algorithm
         One of `fastmaml.algorithms`.
     source : Source
-        One of `fastmaml.sources`.
+        One of `fastmaml.sources`, or a spec of your own.
     optimizer : Optimizer
-        One of `fastmaml.optimizers`.
+        One of `fastmaml.optimizers`, or a spec of your own.
     tasks_per_batch : int
         Tasks an epoch.
     epochs : int
@@ -298,12 +295,8 @@ def meta_train(
         holds what was learned until then, as it would have been returned.
     """
     learner = lower(model, algorithm, dtype)
-    check_source(source, learner.model)
-    if not isinstance(optimizer, Optimizer):
-        raise TypeError(
-            f"optimizer is {optimizer!r} ({type(optimizer).__name__}); give one of fastmaml.optimizers, such "
-            "as optimizers.Adam(learning_rate=1e-3)"
-        )
+    source = _source_for(source, learner.model)
+    optimizer = as_optimizer(optimizer)
     tasks = _check_batch("tasks_per_batch", tasks_per_batch, source)
     epochs = check_count("epochs", epochs, maximum=MOST_EPOCHS)
     log_every = check_count("log_every", log_every, maximum=MOST_EPOCHS)
@@ -354,7 +347,7 @@ def _explain(
     place = found.place(
         learner.algorithm.inner_steps,
         _rate_of(learner.algorithm),
-        f"learning_rate={optimizer.learning_rate}",
+        repr(optimizer) if optimizer.learning_rate is None else f"learning_rate={optimizer.learning_rate}",
     )
     if found.task is None:
         return f"{error}: {place}; lower the learning rate, or give the optimizer a clip_norm"

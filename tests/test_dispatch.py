@@ -158,9 +158,10 @@ def test_an_implementation_takes_what_the_contract_says() -> None:
 
 
 def test_the_modules_behind_a_spec() -> None:
-    assert implementation_modules(Line) == {__name__}
+    # This module, and what it takes something from that is not installed.
+    assert implementation_modules(Line) == {__name__, "naive"}
     assert implementation_modules(LogisticSpec) == {"fastmaml.models.logistic"}
-    assert implementation_modules(Unknown) == {__name__}
+    assert implementation_modules(Unknown) == {__name__, "naive"}
 
 
 # Parts of one's own, in the engine.

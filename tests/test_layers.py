@@ -56,6 +56,7 @@ SHARED = {
     "fastmaml.models.losses",
     "fastmaml.models.model",
     "fastmaml.models.network",
+    "fastmaml.optimizers.optimizer",
     "fastmaml.optimizers.outer_rate",
     "fastmaml.sources.shuffling",
     "fastmaml.sources.source",

@@ -36,6 +36,9 @@ with event.install_recorder("numba:compile") as recorder:
         epochs=400,
         random_state=0,
     )
+    # It cannot predict, and need not in order to adapt.
+    adapted = run.adapt([[1.0, 0.0], [0.0, 1.0]], run.theta, steps=3)
+    assert abs(adapted.theta - run.theta).max() < 1e-12
 print(json.dumps([report.ok, run.theta.tolist(), len(recorder.buffer)]))
 """
 
@@ -83,10 +86,73 @@ print(json.dumps([[theta.tolist() for theta in thetas], len(recorder.buffer)]))
 """
 
 
+# Specs alone, without a class around them; the optimizer's function calls one of another module.
+BARE = """
+from typing import NamedTuple
+
+from fastmaml.optimizers import state_size, update
+from mypackage.helper import scaled
+
+
+class PlainSpec(NamedTuple):
+    rate: float
+
+
+state_size.register(PlainSpec)(lambda optimizer, width: 0)
+
+
+@update.register(PlainSpec)
+def plain_update(optimizer, epoch, theta, gradient, state):
+    for k in range(theta.size):
+        theta[k] -= scaled(optimizer.rate) * gradient[k]
+"""
+HELPER = """
+from numba import njit
+
+
+@njit
+def scaled(rate):
+    return 2 * rate
+"""
+RUN_BARE = """
+import json
+
+import numpy as np
+
+from fastmaml import algorithms, meta_train, models
+from mypackage.bare import PlainSpec
+from mypackage.source import ParabolasSpec
+
+run = meta_train(
+    models.Linear(2, intercept=False),
+    algorithms.MAML(1, 1, 0.0),
+    ParabolasSpec(np.uint64(0), 4, 3, 0.2),
+    PlainSpec(0.1),
+    tasks_per_batch=1,
+    epochs=1,
+    random_state=7,
+)
+print(json.dumps(run.theta.tolist()))
+"""
+
+
+@pytest.mark.compiled
+def test_a_helper_that_is_edited_compiles_anew(tmp_path):
+    files = {"bare.py": BARE, "helper.py": HELPER}
+    files["source.py"] = (OWN_PARTS / "source.py").read_text(encoding="utf-8")
+    first, again = run_twice(tmp_path, files, RUN_BARE)
+    X, y = parabola(0, 0, addressed.QUERY, 3)
+    np.testing.assert_allclose(first, 0.2 * 2 * X.T @ y / 3, rtol=1e-12)
+    files["helper.py"] = HELPER.replace("2 *", "20 *")
+    edited, _ = run_twice(tmp_path, files, RUN_BARE)
+    assert again == first
+    np.testing.assert_allclose(edited, 10 * np.array(first), rtol=1e-12)
+
+
 def run_twice(folder, files, script):
     """Run a script that uses ``mypackage``, in two processes one after the other; return what they print."""
     package = folder / "mypackage"
-    package.mkdir()
+    package.mkdir(exist_ok=True)
     (package / "__init__.py").touch()
     for name, source in files.items():
         (package / name).write_text(source)

@@ -27,7 +27,7 @@ class Algorithm:
 
     inner_steps: int
     inner_rate: Any
-    clip_norm: float | None
+    clip_norm: float | None = None
 
     def __post_init__(self) -> None:
         check_count("inner_steps", self.inner_steps, maximum=MOST_STEPS)
@@ -54,7 +54,9 @@ class Algorithm:
         ValueError
             If there are not as many rates as parameters.
         """
-        raise NotImplementedError
+        raise NotImplementedError(
+            f"{type(self).__name__} has no method lower(model, dtype) that returns its spec"
+        )
 
     def initial_rates(self, model: Model) -> np.ndarray:
         """Return the rates that learning starts from; empty where none are learned."""

@@ -57,7 +57,7 @@ class Adapting(NamedTuple):
     score_steps : ndarray of int64
         After how many steps to score the query rows, ascending.
     losses_out, scores_out : ndarray of shape (tasks, score_steps) of float64
-        Mean loss and score of each task's query rows.
+        Mean loss and score of each task's query rows; no scores are made where there is no room for them.
     thetas_out : ndarray of shape (tasks or 0, width)
         Parameters after the last step; nothing is written where there is no room.
     bad_step_out : ndarray of shape (tasks,) of int64
@@ -143,11 +143,13 @@ def adapt_tasks(work: Any, first: int, tasks: int, worker: int) -> None:
     for column in range(work.score_steps.size):
         thetas = trajectory[work.score_steps[column]]
         loss_gradients(work.model, thetas, query, True, scratch.saved[0], scratch.products, scratch.losses)
-        predict(work.predictor, thetas, query, scratch.saved[0], predictions)
-        score(work.predictor, predictions, query, scores)
         for i in range(tasks):
             work.losses_out[first + i, column] = scratch.losses[i]
-            work.scores_out[first + i, column] = scores[i]
+        if work.scores_out.shape[0] > 0:
+            predict(work.predictor, thetas, query, scratch.saved[0], predictions)
+            score(work.predictor, predictions, query, scores)
+            for i in range(tasks):
+                work.scores_out[first + i, column] = scores[i]
     if work.thetas_out.shape[0] > 0:
         for i in range(tasks):
             for k in range(width):
@@ -181,6 +183,7 @@ def adapt_epoch(
     first_epoch: int | None = None,
     source_state: np.ndarray | None = None,
     score_steps: tuple[int, ...] = (),
+    want_scores: bool = True,
     want_thetas: bool = False,
     n_jobs: int | None = 1,
 ) -> Adapted:
@@ -203,6 +206,8 @@ def adapt_epoch(
         zeros.
     score_steps : tuple of int
         After how many steps to score the query rows, ascending, none above ``steps``.
+    want_scores : bool, default=True
+        Whether their scores are wanted, and not their losses alone.
     want_thetas : bool, default=False
         Whether the adapted parameters are wanted.
     n_jobs : int or None, default=1
@@ -219,6 +224,7 @@ def adapt_epoch(
         epochs=(epoch if first_epoch is None else first_epoch, epoch),
         source_state=source_state,
         score_steps=score_steps,
+        want_scores=want_scores and len(score_steps) > 0,
         want_thetas=want_thetas,
         workers=workers,
     )
@@ -255,6 +261,7 @@ def _allocate(
     epochs: tuple[int, int],
     source_state: np.ndarray | None,
     score_steps: tuple[int, ...],
+    want_scores: bool,
     want_thetas: bool,
     workers: int,
 ) -> _Piece:
@@ -270,9 +277,9 @@ def _allocate(
         workers=workers,
         source_state=source_state,
     )
-    predictions = padded_rows(needs.queries) * num_outputs(model)
+    predictions = padded_rows(needs.queries) * num_outputs(model) if want_scores else 0
     compiled = compile_model(model, algorithm, drawn.matrix, theta.dtype)
-    predictor = compile_predictor(model, drawn.matrix, theta.dtype)
+    predictor = compile_predictor(model, drawn.matrix, theta.dtype, called=want_scores)
     work = Adapting(
         model=compiled.model,
         algorithm=algorithm,
@@ -291,7 +298,7 @@ def _allocate(
         predictions=zeros((workers, SIDE_BY_SIDE, predictions), theta.dtype),
         score_steps=np.array(score_steps, dtype=np.int64),
         losses_out=np.zeros((tasks_per_batch, len(score_steps))),
-        scores_out=np.zeros((tasks_per_batch, len(score_steps))),
+        scores_out=np.zeros((tasks_per_batch if want_scores else 0, len(score_steps))),
         thetas_out=zeros((tasks_per_batch if want_thetas else 0, width), theta.dtype),
         bad_step_out=np.zeros(tasks_per_batch, dtype=np.int64),
         counter=zeros((1,), np.int64),

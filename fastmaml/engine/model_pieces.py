@@ -326,15 +326,22 @@ def compile_model(model: Any, algorithm: Any, matrix: np.ndarray, dtype: np.dtyp
     return Compiled(CalledHead(*calls, *sizes), (gradients, of_head, products))
 
 
-def compile_predictor(model: Any, matrix: np.ndarray, dtype: np.dtype[Any]) -> Compiled:
-    """Compile a model's half of predicting, or load it; parameters as `compile_model` has them."""
+def compile_predictor(
+    model: Any, matrix: np.ndarray, dtype: np.dtype[Any], *, called: bool = True
+) -> Compiled:
+    """Compile a model's half of predicting, or load it; parameters as `compile_model` has them.
+
+    ``called``: whether anybody predicts. If not, only the types are right, and the model need not know how.
+    """
     if not compiled_apart(model):
         return Compiled(model, ())
     rows, record = _rows_like(matrix, dtype), ModelRecord(model)
     table = zeros((1, 1), dtype)
     prediction = Prediction(table, rows, zeros((1,), dtype), table)
     scoring = Scoring(table, rows, zeros((1,), np.float64))
-    predictions = bind(predictions_entry, record, prediction)
-    scores = bind(scores_entry, record, scoring)
-    called = CalledPredictor(predictions.call_with(prediction), scores.call_with(scoring))
-    return Compiled(called, (predictions, scores))
+    predictions = scores = BoundEntry(0, 0, None)
+    if called:
+        predictions = bind(predictions_entry, record, prediction)
+        scores = bind(scores_entry, record, scoring)
+    predictor = CalledPredictor(predictions.call_with(prediction), scores.call_with(scoring))
+    return Compiled(predictor, (predictions, scores))

@@ -50,7 +50,7 @@ class Model:
 
     def spec(self) -> Any:
         """Return the spec that the kernels are compiled for."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} has no method spec() that returns its spec")
 
     def layers(self) -> tuple[Layer, ...]:
         """Return the layers, in the order of theta."""

@@ -6,7 +6,7 @@ The contract is in `fastmaml.optimizers.contract`; each other file holds one imp
 from fastmaml.optimizers.adam import Adam, AdamSpec, AdamW
 from fastmaml.optimizers.contract import state_size, update
 from fastmaml.optimizers.momentum import Momentum, MomentumSpec
-from fastmaml.optimizers.outer_rate import Optimizer
+from fastmaml.optimizers.optimizer import Optimizer, as_optimizer
 from fastmaml.optimizers.sgd import SGD, SGDSpec
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "MomentumSpec",
     "Optimizer",
     "SGDSpec",
+    "as_optimizer",
     "state_size",
     "update",
 ]

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 from fastmaml.optimizers.contract import state_size, update
 from fastmaml.optimizers.outer_rate import (
-    Optimizer,
     OuterRate,
+    ScheduledOptimizer,
     check_share,
     clip_meta_gradient,
     rate_of_epoch,
@@ -38,7 +38,7 @@ class AdamSpec(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Adam(Optimizer):
+class Adam(ScheduledOptimizer):
     """Adam [1]_.
 
     Steps are ``theta <- theta - learning_rate * m / (sqrt(v) + epsilon)`` with the corrected moments m and v

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 from fastmaml.optimizers.contract import state_size, update
 from fastmaml.optimizers.outer_rate import (
-    Optimizer,
     OuterRate,
+    ScheduledOptimizer,
     check_share,
     clip_meta_gradient,
     rate_of_epoch,
@@ -35,7 +35,7 @@ class MomentumSpec(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Momentum(Optimizer):
+class Momentum(ScheduledOptimizer):
     """Gradient descent with momentum (B. T. Polyak, 1964), or Nesterov's [1]_.
 
     The direction is ``u <- momentum * u + gradient``, and the step goes along u, or, Nesterov's, along

@@ -1,4 +1,4 @@
-"""What all optimizers have: a schedule of the outer rate, and clipping of the meta-gradient."""
+"""What the optimizers here have: a schedule of the outer rate, and clipping of the meta-gradient."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import math
 from typing import Any, NamedTuple
 
 from fastmaml.numerics.elementary import euclidean_norm
+from fastmaml.optimizers.optimizer import Optimizer
 from fastmaml.runtime.compilation import kernel
 from fastmaml.validation import MOST_EPOCHS, check_choice, check_count, check_rate
 
@@ -64,8 +65,8 @@ def clip_meta_gradient(outer: Any, gradient: Any) -> None:
                 gradient[k] *= factor
 
 
-class Optimizer:
-    """What all optimizers have. Each is a frozen dataclass with these fields, and more.
+class ScheduledOptimizer(Optimizer):
+    """What the optimizers here have. Each is a frozen dataclass with these fields, and more.
 
     Parameters
     ----------
@@ -99,10 +100,6 @@ class Optimizer:
         check_rate("final_learning_rate", self.final_learning_rate)
         if self.clip_norm is not None and check_rate("clip_norm", self.clip_norm) == 0:
             raise ValueError("clip_norm is 0; give a number above 0, or None for no clipping")
-
-    def lower(self, epochs: int) -> Any:
-        """Return the spec for a run that ends after so many epochs."""
-        raise NotImplementedError
 
     def _outer_rate(self, epochs: int) -> OuterRate:
         return OuterRate(

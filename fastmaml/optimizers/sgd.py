@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from fastmaml.optimizers.contract import state_size, update
-from fastmaml.optimizers.outer_rate import Optimizer, OuterRate, clip_meta_gradient, rate_of_epoch
+from fastmaml.optimizers.outer_rate import OuterRate, ScheduledOptimizer, clip_meta_gradient, rate_of_epoch
 
 
 class SGDSpec(NamedTuple):
@@ -22,7 +22,7 @@ class SGDSpec(NamedTuple):
 
 
 @dataclass(frozen=True)
-class SGD(Optimizer):
+class SGD(ScheduledOptimizer):
     """Gradient descent.
 
     Parameters

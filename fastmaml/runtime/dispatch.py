@@ -15,8 +15,10 @@ import functools
 import hashlib
 import inspect
 import sys
+import sysconfig
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Protocol, cast
 
 from numba.core import config, types
@@ -133,13 +135,49 @@ def _source_stamp_now(module: str) -> str | None:
 
 def source_stamp(module: str) -> str | None:
     """Hash the source that a module's parts were made from; None where it has no source file."""
-    return _stamps[module] if module in _stamps else _source_stamp_now(module)
+    if module not in _stamps:
+        _stamps[module] = _source_stamp_now(module)
+    return _stamps[module]
 
 
 def implementation_modules(spec_class: type) -> set[str]:
-    """Name the modules whose source decides what a spec compiles to: the spec's and its implementations'."""
+    """Name the modules whose source decides what a spec compiles to.
+
+    They are the spec's and its implementations', and those that the users' own ones among them take something
+    from: a helper that is edited changes the code as well.
+    """
     modules = {spec_class.__module__}
     for registry in _implementations.values():
         if spec_class in registry:
             modules.add(registry[spec_class].__module__)
+    waiting = [name for name in modules if _top(name) != _top(__name__)]
+    while waiting:
+        found = _mentioned(waiting.pop()) - modules
+        modules |= found
+        waiting += found
     return modules
+
+
+def _top(name: str) -> str:
+    return name.partition(".")[0]
+
+
+def _mentioned(module: str) -> set[str]:
+    """Name the modules that a user's module takes something from and that are the user's, too."""
+    names = set()
+    namespace = vars(sys.modules[module]) if module in sys.modules else {}
+    for value in list(namespace.values()):
+        name = value.__name__ if isinstance(value, ModuleType) else getattr(value, "__module__", None)
+        if isinstance(name, str) and name in sys.modules and _top(name) != _top(__name__):
+            names.add(name)
+    return {name for name in names if _top(name) == _top(module) or not _installed(name)}
+
+
+@functools.cache
+def _installed(module: str) -> bool:
+    """Tell whether a module belongs to Python or to an installed package."""
+    if _top(module) in sys.stdlib_module_names:
+        return True
+    source = getattr(sys.modules[module], "__file__", None)
+    folders = {sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
+    return source is None or any(Path(folder) in Path(source).parents for folder in folders if folder)

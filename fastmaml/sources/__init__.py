@@ -11,7 +11,7 @@ from fastmaml.sources.linear import LinearTasks, LinearTasksSpec
 from fastmaml.sources.noise import NoiseSpec
 from fastmaml.sources.notebook import NotebookNoiseSpec
 from fastmaml.sources.sinusoid import Sinusoid, SinusoidSpec
-from fastmaml.sources.source import Source
+from fastmaml.sources.source import Source, as_source
 from fastmaml.sources.table import Table, TableSpec, check_enough_rows, group_name
 
 __all__ = [
@@ -31,6 +31,7 @@ __all__ = [
     "Source",
     "Table",
     "TableSpec",
+    "as_source",
     "check_enough_rows",
     "draw",
     "group_name",

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from numbers import Real
 from typing import Any
 
 import numpy as np
 
+from fastmaml.sources.contract import requirements
 from fastmaml.validation import check_count
 
 
@@ -30,7 +32,7 @@ class Source:
 
     def lower(self, seed: int) -> Any:
         """Return the spec."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} has no method lower(seed) that returns its spec")
 
     def check(self, model: Any) -> None:
         """Raise unless the tasks fit a model."""
@@ -50,6 +52,48 @@ class Source:
                 f"the source has {self.num_classes} ways but {name} has {model.num_classes} classes; "
                 "they must agree"
             )
+
+
+@dataclass(frozen=True)
+class OwnSource(Source):
+    """A source given as a spec that contract functions are registered for.
+
+    Parameters
+    ----------
+    own_spec : NamedTuple
+        The spec. A field ``seed`` is given the run's seed, as numpy.uint64. What it needs tells the features
+        and targets of a row.
+    """
+
+    own_spec: Any
+
+    @property
+    def num_features(self) -> int:  # type: ignore[override]
+        """Features of a row."""
+        return int(requirements(self.own_spec, 1).features)
+
+    @property
+    def num_targets(self) -> int:  # type: ignore[override]
+        """Targets of a row."""
+        return int(requirements(self.own_spec, 1).targets)
+
+    def lower(self, seed: int) -> Any:
+        """Return the spec, with the seed."""
+        spec = self.own_spec
+        return spec._replace(seed=np.uint64(seed)) if "seed" in spec._fields else spec
+
+
+def as_source(source: Any) -> Source:
+    """Return a source, from itself or from a spec."""
+    if isinstance(source, Source):
+        return source
+    if isinstance(source, tuple) and hasattr(source, "_fields"):
+        requirements(source, 1)  # Raises, and says how to register one, where there is no such part.
+        return OwnSource(source)
+    raise TypeError(
+        f"source is {source!r} ({type(source).__name__}); give one of fastmaml.sources, such as "
+        "sources.Table(tasks, shots=8), or a spec of your own"
+    )
 
 
 def check_range(name: str, value: Any) -> tuple[float, float]:
