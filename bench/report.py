@@ -19,7 +19,7 @@ class Row(NamedTuple):
     target: str
 
 
-def judged(value, at_least=None, at_most=None):
+def judged(value, at_least=None, at_most=None, unit=""):
     """Write a target and whether `value` meets it; ``none`` where there is none.
 
     Parameters
@@ -27,15 +27,17 @@ def judged(value, at_least=None, at_most=None):
     value : float
     at_least, at_most : float, optional
         The target; at most one of them.
+    unit : str, default ""
+        What stands behind the target: ``" s"``.
 
     Returns
     -------
     str
     """
     if at_least is not None:
-        return f"at least {at_least:g}: {'met' if value >= at_least else 'missed'}"
+        return f"at least {at_least:g}{unit}: {'met' if value >= at_least else 'missed'}"
     if at_most is not None:
-        return f"at most {at_most:g}: {'met' if value <= at_most else 'missed'}"
+        return f"at most {at_most:g}{unit}: {'met' if value <= at_most else 'missed'}"
     return "none"
 
 
@@ -58,7 +60,9 @@ class Report:
         if text not in self.remarks:
             self.remarks.append(text)
 
-    def compared(self, benchmark, what, unit, ours: Contestant, baseline: Contestant, at_least=None):
+    def compared(
+        self, benchmark, what, unit, ours: Contestant, baseline: Contestant, at_least=None, at_most=None
+    ):
         """Add the row of two contestants of one `bench.ratio.alternate`, and attach it to the benchmark.
 
         Parameters
@@ -69,23 +73,44 @@ class Report:
         unit : str
             The unit of work that both count: ``"epoch"``.
         ours, baseline : Contestant
-            The ratio is the baseline's time by ours.
-        at_least : float, optional
-            The target.
+            The ratio is the baseline's time by ours; ours by the baseline's where the target is `at_most`.
+        at_least, at_most : float, optional
+            The target; at most one of them.
 
         Returns
         -------
         bench.ratio.Ratio
         """
-        times = ratio(baseline, ours)
+        times = ratio(baseline, ours) if at_most is None else ratio(ours, baseline)
         cells = [f"{pretty_seconds(c.seconds)} / {unit}" for c in (ours, baseline)]
-        row = Row(what, cells[0], f"{cells[1]} ({baseline.name})", str(times), judged(times.median, at_least))
+        target = judged(times.median, at_least, at_most)
+        row = Row(what, cells[0], f"{cells[1]} ({baseline.name})", str(times), target)
         self.rows.append(row)
         benchmark.extra_info.setdefault("rows", []).append({**row._asdict(), **times._asdict()})
         for contestant in (ours, baseline):
             benchmark.extra_info[f"first call, {contestant.name}"] = contestant.first_call
             benchmark.extra_info[f"{unit}s a call, {contestant.name}"] = contestant.work
         return times
+
+    def timed(self, benchmark, what, unit, ours: Contestant, at_most):
+        """Add the row of a contestant that is held against a time, and attach it to the benchmark.
+
+        Parameters
+        ----------
+        benchmark : pytest_benchmark fixture
+        what : str
+            What is timed.
+        unit : str
+            The unit of work that it counts: ``"run"``.
+        ours : Contestant
+        at_most : float
+            The target in seconds a unit.
+        """
+        seconds = ours.seconds
+        target = judged(seconds, at_most=at_most, unit=" s")
+        row = Row(what, f"{pretty_seconds(seconds)} / {unit}", "none", "none", target)
+        self.rows.append(row)
+        benchmark.extra_info.setdefault("rows", []).append({**row._asdict(), "seconds": ours.samples})
 
     def markdown(self):
         """Return the table with its heading line and remarks; empty without rows.
@@ -119,7 +144,7 @@ def machine():
     except OSError:
         pass
     packages = []
-    for package in ("numpy", "numba", "jax"):
+    for package in ("numpy", "numba", "jax", "torch"):
         try:
             packages.append(f"{package} {metadata.version(package)}")
         except metadata.PackageNotFoundError:

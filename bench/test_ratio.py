@@ -43,6 +43,7 @@ def test_targets_are_reported_not_enforced():
     assert judged(2.0, at_least=3) == "at least 3: missed"
     assert judged(3.0, at_least=3) == "at least 3: met"
     assert judged(1.2, at_most=1.05) == "at most 1.05: missed"
+    assert judged(0.6, at_most=0.5, unit=" s") == "at most 0.5 s: missed"
     assert judged(1.0) == "none"
 
 
@@ -53,9 +54,13 @@ def test_the_table():
     ours = Contestant("ours", print, samples=[1e-3])
     theirs = Contestant("theirs", print, samples=[5e-3])
     report.compared(benchmark, "a thing", "epoch", ours, theirs, at_least=4)
+    report.compared(benchmark, "a cost", "step", ours, theirs, at_most=0.3)
+    report.timed(benchmark, "a run", "run", theirs, at_most=0.004)
     report.remark("Once.")
     report.remark("Once.")
     table = report.markdown()
     assert "| a thing | 1 ms / epoch | 5 ms / epoch (theirs) | 5 (5 to 5) | at least 4: met |" in table
+    assert "| a cost | 1 ms / step | 5 ms / step (theirs) | 0.2 (0.2 to 0.2) | at most 0.3: met |" in table
+    assert "| a run | 5 ms / run | none | none | at most 0.004 s: missed |" in table
     assert table.endswith("- Once.\n")
     assert benchmark.extra_info["rows"][0]["median"] == 5.0
