@@ -3,6 +3,7 @@
 import importlib
 import os
 import sys
+import warnings
 from pathlib import Path
 
 import pytest
@@ -49,12 +50,45 @@ def report(pytestconfig):
     return pytestconfig.stash[REPORT]
 
 
-@pytest.fixture(scope="session")
-def jax_baseline(report):
-    """Return the module of the JAX baseline; tests that ask for it are skipped where JAX is absent."""
+def baseline_module(report, module, whose):
+    """Import a module of `bench.baselines`; skip the test, with a remark, where what it needs is absent."""
     try:
-        return importlib.import_module("bench.baselines.jax_baseline")
+        return importlib.import_module(f"bench.baselines.{module}")
     except ImportError as error:
-        message = f"Rows against JAX were skipped: {error}; install the extra `bench`."
+        message = f"Rows against {whose} were skipped: {error}; install the extra `bench`."
         report.remark(message)
         pytest.skip(message)
+
+
+@pytest.fixture(scope="session")
+def jax_baseline(report):
+    """Return the module of the JAX baseline."""
+    return baseline_module(report, "jax_baseline", "JAX")
+
+
+@pytest.fixture(scope="session")
+def jax_family(report):
+    """Return the module of JAX's networks."""
+    return baseline_module(report, "jax_family", "JAX")
+
+
+@pytest.fixture(scope="session")
+def torch_family(report):
+    """Return the module of PyTorch's network."""
+    return baseline_module(report, "torch_family", "PyTorch")
+
+
+@pytest.fixture(scope="session")
+def compiled_torch_family(report, torch_family):
+    """Return the same where PyTorch's compiler works, which needs one for C++."""
+    torch = torch_family.torch
+    with warnings.catch_warnings():
+        # It uses what PyTorch itself deprecates.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        try:
+            torch.compile(torch.sin)(torch.zeros(2))
+        except RuntimeError as error:
+            message = f"The row against compiled PyTorch was skipped: {str(error).splitlines()[0]}"
+            report.remark(message)
+            pytest.skip(message)
+    return torch_family

@@ -1,6 +1,9 @@
 """The baselines compute what the oracle computes; nothing is timed here."""
 
+from itertools import pairwise
+
 import naive
+import naive_family
 import numpy as np
 import pytest
 
@@ -97,6 +100,105 @@ def test_jax_trains_on_drawn_rows(jax_baseline, order, inner_steps):
         run = jax_baseline.OwnTasks(Xs, ys, Xq, yq, form=form, **settings)
         run.train()
         np.testing.assert_allclose(run.theta, given.theta, atol=1e-5, err_msg=str(form))
+
+
+SIZES, RATE = (1, 4, 3, 1), 0.1
+
+
+def cut(theta):
+    """Cut a vector up into weights and biases in turn, in float32."""
+    shapes = [shape for n, m in pairwise(SIZES) for shape in ((n, m), (m,))]
+    ends = np.cumsum([np.prod(shape) for shape in shapes])[:-1]
+    parts = zip(np.split(theta, ends), shapes, strict=True)
+    return [part.reshape(shape).astype(np.float32) for part, shape in parts]
+
+
+@pytest.fixture(scope="module")
+def network():
+    """Return weights and biases in turn, tasks, and the oracle's mean meta-gradient, cut up alike."""
+    rng = np.random.default_rng(0)
+    theta = rng.normal(size=sum((n + 1) * m for n, m in pairwise(SIZES)))
+    tasks = [rng.normal(size=(3, 5, 1)).astype(np.float32) for _ in range(4)]
+
+    def loss_of(X, y):
+        return lambda at: naive_family.mean_loss(at, X, y, SIZES)
+
+    rates = np.full((1, theta.size), RATE)
+    each = [
+        naive_family.meta_gradients(theta, rates, loss_of(Xs, ys), loss_of(Xq, yq), steps=1)[0]
+        for Xs, ys, Xq, yq in zip(*tasks, strict=True)
+    ]
+    return cut(theta), tasks, cut(np.mean(each, axis=0))
+
+
+def assert_gradients(parts, expected):
+    for part, right in zip(parts, expected, strict=True):
+        # Sums of some tens of products in float32.
+        assert np.linalg.norm(part - right) <= 1e-5 * np.linalg.norm(right)
+
+
+def assert_sine_curves(X, y):
+    """Check points (tasks, rows, 1): each task is a curve a sin(x + b) with a and b in the paper's ranges."""
+    assert np.abs(X).max() <= 5
+    for x, values in zip(X[:, :, 0].astype(float), y[:, :, 0], strict=True):
+        # a cos(b) and a sin(b) times these.
+        waves = np.stack([np.sin(x), np.cos(x)], axis=1)
+        (along, across), *_ = np.linalg.lstsq(waves, values)
+        np.testing.assert_allclose(waves @ [along, across], values, atol=1e-5)
+        assert 0.1 - 1e-5 <= np.hypot(along, across) <= 5 + 1e-5
+        assert across >= -1e-5
+
+
+def test_jax_s_network(jax_family, network):
+    parameters, tasks, expected = network
+    jax, jnp = jax_family.jax, jax_family.jnp
+
+    def meta_loss(parameters):
+        layers = list(zip(parameters[::2], parameters[1::2], strict=True))
+
+        def of_task(*task):
+            return jax_family.adapted_loss(jax_family.squared_error, layers, task, RATE, 1)
+
+        return jnp.mean(jax.vmap(of_task)(*map(jnp.asarray, tasks)))
+
+    assert_gradients(jax.grad(meta_loss)([jnp.asarray(part) for part in parameters]), expected)
+
+
+def test_jax_draws_sine_curves(jax_family):
+    jax = jax_family.jax
+    drawn = jax.vmap(lambda key: jax_family.sinusoid(key, 6, 4))(jax.random.split(jax.random.key(0), 50))
+    Xs, ys, Xq, yq = map(np.asarray, drawn)
+    assert_sine_curves(np.concatenate([Xs, Xq], axis=1), np.concatenate([ys, yq], axis=1))
+
+
+def test_pytorch_s_network(torch_family, network):
+    parameters, tasks, expected = network
+    parameters, tasks = ([torch_family.torch.from_numpy(a) for a in part] for part in (parameters, tasks))
+    found = torch_family.grad(torch_family.meta_loss)(parameters, tasks, RATE)
+    assert_gradients([part.numpy() for part in found], expected)
+
+
+def test_pytorch_draws_sine_curves(torch_family):
+    Xs, ys, Xq, yq = (a.numpy() for a in torch_family.sinusoids(50, 6, 4))
+    assert_sine_curves(np.concatenate([Xs, Xq], axis=1), np.concatenate([ys, yq], axis=1))
+
+
+# PyTorch's compiler uses what PyTorch itself deprecates.
+@pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")
+def test_what_pytorch_compiles_makes_the_steps_of_its_own_adam(torch_family):
+    torch, settings = torch_family.torch, (5, 10, 0.01, 1e-3, 4)
+    ends = []
+    # The compiler would draw other numbers.
+    with torch.compiler.set_stance("force_eager"):
+        for kind in (torch_family.Sine, torch_family.CompiledSine):
+            run = kind(*settings)
+            torch.manual_seed(1)
+            run.train()
+            ends.append([part.detach().numpy() for part in run.parameters])
+    for own, written in zip(*ends, strict=True):
+        np.testing.assert_allclose(written, own, atol=1e-6)
+    # Four steps of Adam: the last bias began at zero.
+    assert 2e-3 < abs(ends[0][-1]) < 5e-3
 
 
 def test_the_reader_reads_every_word():

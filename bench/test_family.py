@@ -1,12 +1,13 @@
-"""The family against JAX: the MAML paper's sine regression, and classifiers on tasks in memory; float32."""
+"""The family: the MAML paper's sine regression against JAX and PyTorch, classifiers in memory against JAX."""
 
 import numpy as np
 import pytest
 
+from bench import sine_run
 from bench.ratio import Contestant, alternate
 from fastmaml import TaskSet, algorithms, meta_train, models, optimizers, sources
 
-TASKS, SHOTS, INNER_RATE, OUTER_RATE = 25, 10, 0.01, 1e-3
+INNER_RATE = 0.01
 # 1,000 tasks of five ways, five shots and five queries of each.
 MANY, WAYS, FEATURES, OF_CLASS, STEPS = 1_000, 5, 64, 5, 5
 CLASSIFIERS = {
@@ -19,38 +20,42 @@ CLASSIFIERS = {
 }
 
 
-@pytest.fixture(scope="session")
-def jax_family(jax_baseline):
-    """Return the module of JAX's networks; skipped where JAX is absent."""
-    from bench.baselines import jax_family
+SINE = (sine_run.TASKS, sine_run.SHOTS, sine_run.INNER_RATE, sine_run.LEARNING_RATE)
+SINE_ROW = "sine regression, MLP 1 - 40 - 40 - 1, order 2, 25 tasks, Adam, drawing included"
 
-    return jax_family
+
+def our_sine(epochs):
+    return Contestant("fastmaml", lambda: sine_run.train(epochs), work=epochs)
 
 
 @pytest.mark.benchmark(group="the family, against JAX")
 def test_sine(benchmark, report, jax_family):
     epochs = 500
-    model = models.MLP(1, (40, 40), initializer="normal", initializer_scale=0.1)
-
-    def train():
-        meta_train(
-            model,
-            algorithms.MAML(2, 1, INNER_RATE),
-            sources.Sinusoid(SHOTS, SHOTS),
-            optimizers.Adam(OUTER_RATE),
-            tasks_per_batch=TASKS,
-            epochs=epochs,
-            dtype="float32",
-            random_state=0,
-            n_jobs=2,
-        )
-
-    ours = Contestant("fastmaml", train, work=epochs)
-    jax_run = jax_family.Sine(TASKS, SHOTS, INNER_RATE, OUTER_RATE, epochs)
-    theirs = Contestant("JAX jit + scan + vmap", jax_run.train, work=epochs)
+    ours = our_sine(epochs)
+    theirs = Contestant("JAX jit + scan + vmap", jax_family.Sine(*SINE, epochs).train, work=epochs)
     alternate([ours, theirs], rounds=9, benchmark=benchmark)
-    what = "sine regression, MLP 1 - 40 - 40 - 1, order 2, 25 tasks, Adam, drawing included"
-    report.compared(benchmark, what, "epoch", ours, theirs, at_least=2)
+    report.compared(benchmark, SINE_ROW, "epoch", ours, theirs, at_least=2)
+
+
+def compare_with_torch(benchmark, report, torch_family, kind, name, *, epochs, at_least=None):
+    ours = our_sine(500)
+    run = torch_family.fastest(kind, *SINE, epochs)
+    theirs = Contestant(name, run.train, work=epochs)
+    alternate([ours, theirs], rounds=9, benchmark=benchmark)
+    report.compared(benchmark, SINE_ROW, "epoch", ours, theirs, at_least=at_least)
+    benchmark.extra_info["threads of PyTorch"] = run.threads
+
+
+@pytest.mark.benchmark(group="the family, against PyTorch")
+def test_sine_against_torch(benchmark, report, torch_family):
+    kind, name = torch_family.Sine, "PyTorch torch.func"
+    compare_with_torch(benchmark, report, torch_family, kind, name, epochs=50, at_least=20)
+
+
+@pytest.mark.benchmark(group="the family, against PyTorch")
+def test_sine_against_compiled_torch(benchmark, report, compiled_torch_family):
+    kind, name = compiled_torch_family.CompiledSine, "PyTorch torch.func, torch.compile"
+    compare_with_torch(benchmark, report, compiled_torch_family, kind, name, epochs=200)
 
 
 @pytest.mark.benchmark(group="the family, against JAX")

@@ -1,7 +1,12 @@
-"""JAX on the family: networks, jit + scan over epochs + vmap over tasks, automatic differentiation."""
+"""JAX on the family: networks, jit + scan over epochs + vmap over tasks, automatic differentiation.
+
+``python -m bench.baselines.jax_family`` runs the whole sine regression of `bench.sine_run`.
+"""
 
 import jax
 import jax.numpy as jnp
+
+from bench import sine_run
 
 jax.config.update("jax_platforms", "cpu")
 
@@ -132,3 +137,9 @@ class GivenTasks:
         """Run the epochs of one call."""
         self._layers, losses = self._run(self._layers)
         jax.block_until_ready(losses)
+
+
+if __name__ == "__main__":
+    job = Sine(sine_run.TASKS, sine_run.SHOTS, sine_run.INNER_RATE, sine_run.LEARNING_RATE, sine_run.EPOCHS)
+    job.train()
+    print(job.losses[-1])
