@@ -1,1 +1,1 @@
-"""Published numbers, one command each: ``python -m bench.reproduce sine``."""
+"""Published numbers, one command each: ``python -m bench.reproduce --help``."""
