@@ -4,9 +4,9 @@ import argparse
 import importlib.util
 from pathlib import Path
 
-from bench.reproduce import sine
+from bench.reproduce import meta_sgd, sine
 
-COMMANDS = {"sine": sine}
+COMMANDS = {"sine": sine, "meta-sgd": meta_sgd}
 
 
 def at_least(least):
