@@ -4,9 +4,9 @@ import argparse
 import importlib.util
 from pathlib import Path
 
-from bench.reproduce import meta_sgd, sine
+from bench.reproduce import meta_sgd, side_by_side, sine
 
-COMMANDS = {"sine": sine, "meta-sgd": meta_sgd}
+COMMANDS = {"sine": sine, "meta-sgd": meta_sgd, "algorithms": side_by_side}
 
 
 def at_least(least):
