@@ -12,7 +12,7 @@ from bench.reproduce.curves import heading, row
 
 SHORT = ["--epochs", "20", "--tasks", "30"]
 # A mean with its interval, a median, how many diverged.
-CELL = re.compile(r"(\d+\.\d\d) ± (\d+\.\d\d), (\d+\.\d\d), (\d+)$")
+CELL = re.compile(r"\d+\.\d+ ± \d+\.\d+, \d+\.\d+, \d+$")
 
 
 def cells(line):
@@ -38,6 +38,10 @@ def test_a_row_leaves_out_what_diverged_and_counts_it():
 
 def test_a_row_of_nothing_but_divergence():
     assert cells(row("us", losses=np.full((3, 1), np.nan))) == ["us", "-, inf, 3"]
+
+
+def test_a_row_of_more_decimals():
+    assert cells(row(losses=np.full((3, 1), 0.0625), decimals=4)) == ["0.0625 ± 0.0000, 0.0625, 0"]
 
 
 def test_a_heading():

@@ -40,16 +40,16 @@ def heading(*labels, steps=STEPS):
     return "| " + " | ".join(columns) + " |\n" + "|---" * len(columns) + "|"
 
 
-def row(*labels, losses):
+def row(*labels, losses, decimals=2):
     """Return one line: for each number of steps the mean with its interval, the median, how many diverged."""
     cells = list(labels)
     for column in losses.T:
         fine = column[np.isfinite(column) & (column < DIVERGED)]
         if fine.size > 1:
             half = 1.96 * fine.std(ddof=1) / np.sqrt(fine.size)
-            mean = f"{fine.mean():.2f} ± {half:.2f}"
+            mean = f"{fine.mean():.{decimals}f} ± {half:.{decimals}f}"
         else:
             mean = "-"
         median = np.median(np.nan_to_num(column, nan=np.inf))
-        cells.append(f"{mean}, {median:.2f}, {column.size - fine.size}")
+        cells.append(f"{mean}, {median:.{decimals}f}, {column.size - fine.size}")
     return "| " + " | ".join(map(str, cells)) + " |"
