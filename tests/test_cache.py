@@ -491,7 +491,7 @@ import sys
 
 import numpy as np
 
-from fastmaml.optimizers import SGDSpec, update
+from fastmaml.optimizers import SGD, update
 from fastmaml.runtime.compilation import driver
 
 
@@ -510,12 +510,12 @@ import json
 import sys
 from pathlib import Path
 
-from host import SGDSpec, run
+from host import SGD, run
 
 if len(sys.argv) > 1:  # A file to edit after it was imported.
     path = Path(sys.argv[1])
     path.write_text(path.read_text() + "\\n# edited while a process that has imported it is running")
-print(json.dumps(run(SGDSpec.of_rate(0.5))))
+print(json.dumps(run(SGD(0.5).lower(1))))
 """
 STEPPED = [-4.0, -8.0]
 
@@ -582,9 +582,9 @@ OTHERS_RUN = """
 import json
 
 import other
-from host import SGDSpec, run
+from host import SGD, run
 
-print(json.dumps([run(other.MySpec(0.5)), run(SGDSpec.of_rate(0.5))]))
+print(json.dumps([run(other.MySpec(0.5)), run(SGD(0.5).lower(1))]))
 """
 TWICE, THRICE = [-9.0, -18.0], [-14.0, -28.0]
 

@@ -281,7 +281,7 @@ def test_parts_of_ones_own_train(monkeypatch: pytest.MonkeyPatch) -> None:
     for n_jobs in (1, None):
         run = training.Training(
             LogisticSpec(FEATURES, 0),
-            MAMLSpec.of_order(2, InnerLoop.with_rates(np.arange(FEATURES), STEPS, rates)),
+            MAMLSpec(InnerLoop.with_rates(np.arange(FEATURES), STEPS, rates), 0, 0),
             WalkSpec(points, SHOTS, QUERIES),
             MomentumSpec(RATE, MOMENTUM),
             tasks_per_batch=TASKS,

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from numba.core import config
 
-from fastmaml.algorithms import InnerLoop, MAMLSpec, ReptileSpec, task_gradients
+from fastmaml.algorithms import FIRST_ORDER, ANILSpec, InnerLoop, MAMLSpec, ReptileSpec, task_gradients
+from fastmaml.engine.model_pieces import CalledHead, CalledModel
 from fastmaml.models import (
     LogisticSpec,
     NetworkSpec,
@@ -19,7 +20,7 @@ from fastmaml.models import (
     score,
 )
 from fastmaml.numerics.layout import padded_rows, padded_width
-from fastmaml.optimizers import SGDSpec
+from fastmaml.optimizers import SGD
 from fastmaml.sources import GivenSpec
 from fastmaml.training import Training
 
@@ -35,8 +36,9 @@ def ours(contract):
 
 def test_everything_registered_is_tested_here():
     # Networks, and algorithms in all their forms, are in `test_family`.
-    assert ours(loss_gradients) == ours(hessian_vector_products) == {*MODELS, NetworkSpec}
-    assert ours(task_gradients) == {MAMLSpec, ReptileSpec}
+    called = {CalledModel, CalledHead}
+    assert ours(loss_gradients) - called == ours(hessian_vector_products) - called == {*MODELS, NetworkSpec}
+    assert ours(task_gradients) == {MAMLSpec, ANILSpec, ReptileSpec}
 
 
 CASES = [case for cases in MODELS.values() for case in cases]
@@ -212,9 +214,11 @@ def engine_gradient(theta, task, rates, steps, order, intercept):
     start[:count] = theta
     training = Training(
         LogisticSpec(Xs.shape[1], intercept),
-        MAMLSpec.of_order(order, InnerLoop.with_rates(np.arange(count), steps, padded_rates)),
+        MAMLSpec(
+            InnerLoop.with_rates(np.arange(count), steps, padded_rates), 0 if order == 2 else FIRST_ORDER, 0
+        ),
         GivenSpec(Xs[None], ys[None], Xq[None], yq[None]),
-        SGDSpec.of_rate(1.0),
+        SGD(1.0).lower(1),
         tasks_per_batch=1,
         gradient_scale=1.0,
         theta=start,

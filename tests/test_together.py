@@ -105,7 +105,7 @@ def test_no_helper_outlives_an_interruption(monkeypatch: pytest.MonkeyPatch, tmp
     monkeypatch.setattr(subprocess, "Popen", Watched)
     monkeypatch.setattr(together, "_can_help", lambda: True)
     monkeypatch.setenv("FASTMAML_CACHE_DIR", str(tmp_path))
-    wanted = [together.Wanted(Refusing(), (), "fastmaml.engine.loop:run_region", 1.0) for _ in range(2)]
+    wanted = [together.Wanted(Refusing(), (), "fastmaml.engine.loop:run_region") for _ in range(2)]
     with pytest.raises(KeyboardInterrupt):
         together.compile_all(wanted)
     assert [process.poll() is not None for process in started] == [True]

@@ -189,14 +189,21 @@ class Wanted(NamedTuple):
         The types of its arguments.
     name : str
         What `named_entry` finds it by.
-    cost : float
-        Seconds that it takes, about.
     """
 
     entry: Any
     signature: tuple[Any, ...]
     name: str
-    cost: float
+
+    @property
+    def group(self) -> str:
+        """The module that it is from: entry points of a module share most of what they call."""
+        return self.name.partition(":")[0]
+
+    @property
+    def cost(self) -> float:
+        """Seconds that it takes to compile, about."""
+        return _entries[self.name][1]
 
 
 # The entry points there are, and what they cost to compile, by name.
@@ -232,7 +239,7 @@ def entry_point(function: Entry, cost: float = 1.0) -> Any:
     function : callable
         Of a module.
     cost : float, default=1.0
-        Seconds that compiling it takes, about: what takes longest is begun first.
+        Seconds that compiling it takes, about.
     """
     entry = driver(function, wrapper=False)
     _entries[_name(function)] = entry, cost
@@ -273,8 +280,7 @@ def bind(entry: Any, record: Any, like: Any = None) -> BoundEntry:
     if known not in _compiled:
         signature = _signature(entry, record, like)
         if _thread.wanted is not None and signature not in entry.overloads:
-            name = _name(entry.py_func)
-            _thread.wanted.append(Wanted(entry, signature, name, _entries[name][1]))
+            _thread.wanted.append(Wanted(entry, signature, _name(entry.py_func)))
             return BoundEntry(0, 0, None)
         _compiled[known] = _compile(entry, signature)
     compiled = _compiled[known]

@@ -12,8 +12,7 @@ from fastmaml.runtime.together import work_off
 def main() -> None:
     """Compile what nobody else has claimed."""
     claims, described = pickle.load(sys.stdin.buffer)
-    tasks = [Wanted(named_entry(name), signature, name, cost) for name, signature, cost in described]
-    work_off(tasks, claims)
+    work_off([Wanted(named_entry(name), signature, name) for name, signature in described], claims)
 
 
 if __name__ == "__main__":

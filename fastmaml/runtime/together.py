@@ -1,15 +1,16 @@
 """Compiling what a run lacks in two processes at once.
 
 Numba compiles behind one lock, and LLVM behind another, so threads gain nothing. A second process has locks
-of its own: both take what is left from one list, the longest first, and what the helper compiled is loaded
-from the disk cache. It compiles the package's own parts alone, so that no module of a user's is imported
-where nobody asked for it.
+of its own: this one works off a list from its beginning, the helper from its end, and what the helper
+compiled is loaded from the disk cache. It compiles the package's own parts alone, so that no module of a
+user's is imported where nobody asked for it.
 """
 
 from __future__ import annotations
 
 import contextlib
 import functools
+import hashlib
 import os
 import pickle
 import subprocess
@@ -53,9 +54,7 @@ def compiled_together(build: Callable[..., Result]) -> Callable[..., Result]:
 
 def compile_all(wanted: list[Wanted]) -> None:
     """Compile entry points, some of them in a second process if that is worth while."""
-    tasks = sorted(
-        (one for one in wanted if one.entry._cache.lacks(one.signature)), key=lambda one: -one.cost
-    )
+    tasks = _in_order([task for task in wanted if task.entry._cache.lacks(task.signature)])
     if len(tasks) < 2 or not _can_help():
         return
     with tempfile.TemporaryDirectory(prefix="fastmaml-") as claims, _helper(tasks, claims) as helper:
@@ -64,11 +63,26 @@ def compile_all(wanted: list[Wanted]) -> None:
             helper.wait(PATIENCE_SECONDS)
 
 
+def _in_order(tasks: list[Wanted]) -> list[Wanted]:
+    """Put what takes longest at the beginning, what takes second longest at the end.
+
+    Groups stay together: in one process, what they share is compiled once.
+    """
+    costs: dict[str, float] = {}
+    for task in tasks:
+        costs[task.group] = costs.get(task.group, 0.0) + task.cost
+    groups = sorted(costs, key=lambda group: -costs[group])
+    order = [*groups[:1], *groups[2:], *groups[1:2]]
+    return sorted(tasks, key=lambda task: order.index(task.group))
+
+
 def work_off(tasks: list[Wanted], claims: str) -> None:
     """Compile one task after the other that nobody else has claimed; a claim is a file."""
-    for number, task in enumerate(tasks):
+    for task in tasks:
+        # Of one name there may be several, for records of other types.
+        claim = hashlib.sha256(repr((task.name, task.signature)).encode()).hexdigest()
         try:
-            (Path(claims) / str(number)).touch(exist_ok=False)
+            (Path(claims) / claim).touch(exist_ok=False)
         except OSError:
             continue
         task.entry.compile(task.signature)
@@ -92,7 +106,7 @@ def _can_help() -> bool:
 @contextlib.contextmanager
 def _helper(tasks: list[Wanted], claims: str) -> Iterator[subprocess.Popen[bytes]]:
     """Start a second process on the tasks; it does not outlive the context."""
-    described = [(task.name, task.signature, task.cost) for task in tasks]
+    described = [(task.name, task.signature) for task in reversed(tasks)]
     path = [str(PACKAGE_FOLDER.parent), *sys.path]
     environment = {**os.environ, ALONE: "1", "PYTHONPATH": os.pathsep.join(filter(None, path))}
     process = subprocess.Popen(
