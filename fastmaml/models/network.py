@@ -334,7 +334,8 @@ def _sum_errors(
         total = 0.0
         for r in range(memory.rows):
             total += float(saved[errors + r])
-        out.reshape(-1)[out_at] = total
+        width = out.shape[1]
+        out[out_at // width, out_at % width] = total
     else:
         high = padded_row(outputs)
         multiply(
@@ -517,8 +518,8 @@ def _head_gradients(
                 model, memory, layers, saved, H, thetas, theta, thetas, theta + _biases(model, layers), 0, H
             )
         _last_errors(model, memory, saved, rows, task, want_loss, losses_out)
-        flat = gradients_out.reshape(-1)
-        flat[gradient : gradient + model.offsets[layers - 1]] = 0
+        for k in range(model.offsets[layers - 1]):
+            gradients_out[task, k] = 0
         _layer_gradient(model, memory, layers, saved, ERROR, gradients_out, gradient)
 
 
@@ -610,7 +611,8 @@ def _head_products(
         start = vector + _biases(model, layers)
         _forward(model, memory, layers, saved, H, vectors, vector, vectors, start, 0, TANGENT)
         _change_last_errors(model, memory, saved)
-        products_out.reshape(-1)[product : product + model.offsets[layers - 1]] = 0
+        for k in range(model.offsets[layers - 1]):
+            products_out[task, k] = 0
         _layer_gradient(model, memory, layers, saved, ERROR_TANGENT, products_out, product)
         if layers > 1:
             _turn_weights(model, memory, layers, thetas, theta, saved)
