@@ -13,6 +13,7 @@ from sizes import COMPILED, size
 from fastmaml.numerics.elementary import (
     all_finite,
     exp_nonpositive,
+    expm1_nonpositive,
     logistic_loss,
     sigmoid_both_ways,
     sigmoid_in_place,
@@ -31,6 +32,12 @@ LOWEST = {np.float64: -708.0, np.float32: -87.0}
 def exp_all(x, out):
     for i in range(x.size):
         out[i] = exp_nonpositive(x[i])
+
+
+@numba.njit
+def expm1_all(x, out):
+    for i in range(x.size):
+        out[i] = expm1_nonpositive(x[i])
 
 
 @numba.njit
@@ -106,6 +113,28 @@ def test_exponential_at_its_ends(dtype):
     assert np.isnan(out[2])
     assert np.finfo(dtype).tiny <= out[3] < 1e-37
     assert np.all(out[4:] == 0)
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+def test_exponential_minus_one(dtype):
+    """As the exponential, in units of a result that may be next to nothing.
+
+    Up to -0.35 it is the series alone, whose terms after the first count less than half a unit each. Below,
+    the power of two less one is exact, or rounded once, and so are product and sum: half a unit each, and
+    what the reduced argument and the series are off by, below a unit together.
+    """
+    x = np.concatenate([arguments_up_to_zero(dtype), -np.logspace(-30, -1, 200).astype(dtype)])
+    x = x[x < 0]
+    out = np.empty_like(x)
+    expm1_all(x, out)
+    assert out.dtype == dtype
+    assert np.max(errors(out, x, mpmath.expm1, dtype)) <= 3
+    ends = np.array([0.0, np.nan, -1e30, -np.inf], dtype=dtype)
+    out = np.empty_like(ends)
+    expm1_all(ends, out)
+    assert out[0] == 0
+    assert np.isnan(out[1])
+    assert out[2:].tolist() == [-1, -1]
 
 
 @pytest.mark.parametrize("dtype", FLOATS)

@@ -156,8 +156,9 @@ class _Memory(NamedTuple):
 
     Attributes
     ----------
-    begin, rows, kind : int
-        Where it begins, rows, and numbers from one kind to the next.
+    begin, rows, activations, kind : int
+        Where it begins, rows, how many numbers the activations are, the features among them, and those of
+        each other kind, which has none for the features.
     zeros, one, turned, turned_vector, size : int
         Where each begins, and how many numbers there are in all: zeros for the widest row, a one, transposed
         weights of all layers, and one transposed vector.
@@ -165,6 +166,7 @@ class _Memory(NamedTuple):
 
     begin: int
     rows: int
+    activations: int
     kind: int
     zeros: int
     one: int
@@ -182,13 +184,14 @@ def _memory(model: Any, rows: int, begin: int) -> Any:
         widest = max(widest, inputs, outputs)
         heaviest = max(heaviest, model.turned[layer] - model.turned[layer - 1])
     # Products with a vector are written four at a time.
-    kind = padded_row(rows * model.columns[layers + 1] + ROW)
-    zeros = begin + KINDS * kind
+    activations = padded_row(rows * model.columns[layers + 1] + ROW)
+    kind = padded_row(rows * (model.columns[layers + 1] - model.columns[1]) + ROW)
+    zeros = begin + activations + (KINDS - 1) * kind
     one = zeros + widest
     turned = one + ROW
     turned_vector = turned + model.turned[layers]
     size = turned_vector + heaviest - begin
-    return _Memory(begin, rows, kind, zeros, one, turned, turned_vector, size)
+    return _Memory(begin, rows, activations, kind, zeros, one, turned, turned_vector, size)
 
 
 @saved_size.register(NetworkSpec)
@@ -198,8 +201,11 @@ def _saved_size(model: Any, rows: int) -> Any:
 
 @kernel
 def _place(model: Any, memory: Any, kind: int, layer: int) -> int:
-    """Return where the (rows, padded units) begin that are kept of a kind and a layer, 0 for the features."""
-    return memory.begin + kind * memory.kind + memory.rows * model.columns[layer]
+    """Return where the (rows, padded units) of a kind and a layer begin; layer 0 of H is the features."""
+    if kind == H:
+        return memory.begin + memory.rows * model.columns[layer]
+    others = memory.begin + memory.activations + (kind - 1) * memory.kind
+    return others + memory.rows * (model.columns[layer] - model.columns[1])
 
 
 @kernel
@@ -509,9 +515,10 @@ def _head_gradients(
         features, count = _place(model, memory, H, layers - 1), _count(model, memory, layers - 1)
         if step == 0:
             _run_forward(model, memory, thetas, theta, rows, task, saved)
-            # Where `head_products` adds up what concerns the body.
-            sums = _place(model, memory, TANGENT, layers - 1)
-            saved[sums : sums + count] = 0
+            if layers > 1:
+                # Where `head_products` adds up what concerns the body.
+                sums = _place(model, memory, TANGENT, layers - 1)
+                saved[sums : sums + count] = 0
         else:
             saved[features : features + count] = body[features : features + count]
             _forward(

@@ -36,6 +36,8 @@ SHIFT_64, SHIFT_32 = np.uint64(52), np.uint32(23)
 
 # exp of less than this is smaller than the smallest normal number.
 LOWEST_64, LOWEST_32 = -708.0, np.float32(-87.0)
+# From here down exp(x) - 1 is -1.
+MINUS_ONE_64, MINUS_ONE_32 = -50.0, np.float32(-30.0)
 
 # So many factors of at most two have a product below the largest number.
 FACTORS = 512
@@ -86,7 +88,7 @@ def exp_nonpositive(x: Any) -> Any:
 
 
 def _expm1_64(x: Any) -> Any:
-    x = LOWEST_64 if x < LOWEST_64 else x
+    x = MINUS_ONE_64 if x < MINUS_ONE_64 else x
     shifted = x * LOG2_E + ROUND_64
     n = shifted - ROUND_64
     r = (x - n * LN2_HIGH_64) - n * LN2_LOW_64
@@ -100,7 +102,7 @@ def _expm1_64(x: Any) -> Any:
 
 
 def _expm1_32(x: Any) -> Any:
-    x = LOWEST_32 if x < LOWEST_32 else x
+    x = MINUS_ONE_32 if x < MINUS_ONE_32 else x
     shifted = x * LOG2_E_32 + ROUND_32
     n = shifted - ROUND_32
     r = (x - n * LN2_HIGH_32) - n * LN2_LOW_32
