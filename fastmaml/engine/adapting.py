@@ -293,7 +293,9 @@ def _allocate(
         matrix=drawn.matrix,
         places=drawn.record.places,
         meta=theta,
-        scratch=allocate_scratch(model, drawn, steps, theta.dtype, width, workers, keep_all=False),
+        scratch=allocate_scratch(
+            model, drawn, steps, theta.dtype, width, workers, tasks=SIDE_BY_SIDE, keep_all=False
+        ),
         scores=zeros((workers, PLACES), np.float64),
         predictions=zeros((workers, SIDE_BY_SIDE, predictions), theta.dtype),
         score_steps=np.array(score_steps, dtype=np.int64),
