@@ -26,20 +26,25 @@ class Divergence(NamedTuple):
     Attributes
     ----------
     task : int or None
-        The first task that it happened to; None for the outer step.
+        The first task that it happened to, if it was an inner step or a query loss.
     inner_step : int or None
         The inner step, from 0; None for the query loss after the last.
+    in_gradient : bool
+        Whether the meta-gradient was infinite or NaN already; if not, it was the outer step.
     words, source_state : ndarray of uint32
         What the source had prepared for the epoch, and its state after it.
     """
 
     task: int | None
     inner_step: int | None
+    in_gradient: bool
     words: np.ndarray
     source_state: np.ndarray
 
     def place(self, steps: int, inner_rate: str, outer_rate: str) -> str:
         """Describe it, given the number of inner steps and how the rates are called and what they are."""
+        if self.task is None and self.in_gradient:
+            return f"the meta-gradient, on the way back through the inner steps ({inner_rate})"
         if self.task is None:
             return f"the outer step ({outer_rate})"
         if self.inner_step is None:
@@ -165,14 +170,16 @@ class Learner(NamedTuple):
             source_state=training.slice_state,
         )
         bad = np.flatnonzero(result.bad_step != NEVER)
-        # An infinite loss has a finite gradient; NaN comes of logits that are infinity minus infinity.
-        undefined = np.flatnonzero(np.isnan(result.losses[:, 0]))
+        in_gradient = not np.isfinite(training.gradient).all()
+        losses = result.losses[:, 0]
+        # An infinite loss may have a finite gradient; NaN comes of infinity minus infinity.
+        undefined = np.flatnonzero(~np.isfinite(losses) if in_gradient else np.isnan(losses))
         task, inner_step = None, None
         if bad.size:
             task, inner_step = int(bad[0]), int(result.bad_step[bad[0]])
         elif undefined.size:
             task = int(undefined[0])
-        return Divergence(task, inner_step, result.words, result.source_state)
+        return Divergence(task, inner_step, in_gradient, result.words, result.source_state)
 
 
 def lower(model: Any, algorithm: Any, dtype: Any) -> Learner:

@@ -349,7 +349,7 @@ def _explain(
         _rate_of(learner.algorithm),
         repr(optimizer) if optimizer.learning_rate is None else f"learning_rate={optimizer.learning_rate}",
     )
-    if found.task is None:
+    if found.task is None and not found.in_gradient:
         return f"{error}: {place}; lower the learning rate, or give the optimizer a clip_norm"
     return f"{error}: {place}; lower the inner rate, scale the features, or give the algorithm a clip_norm"
 

@@ -655,7 +655,7 @@ class MAML:
         steps = settings.learner.algorithm.inner_steps
         place, rate = found.place(steps, f"alpha={self.alpha}", f"beta={self.beta}"), "alpha"
         if found.task is None:
-            rate = "beta"
+            rate = "alpha" if found.in_gradient else "beta"
         elif self.tasks is not None:
             place = f"group {group_name(self.tasks, int(found.words[found.task]))}, {place}"
         return (

@@ -397,3 +397,19 @@ def test_anil_adapts_as_maml_whose_lower_layers_have_no_rate(steps):
     np.testing.assert_allclose(adapted, expected, rtol=1e-13)
     assert (adapted[:9] == run.theta[:9]).all()
     assert (adapted[9:] != run.theta[9:]).all() == (steps > 0)
+
+
+@pytest.mark.parametrize("clip_norm", [None, 1.0])
+@pytest.mark.parametrize(
+    ("rate", "order", "place"),
+    [
+        (1e20, 2, r"task 0, the query loss after 1 inner steps \(inner_rate=1e\+20\)"),
+        (1e38, 1, r"task 0, inner step 0 \(inner_rate=1e\+38\)"),
+    ],
+)
+def test_what_overflows_in_a_task_is_not_laid_to_the_outer_step(rate, order, place, clip_norm):
+    """Clipping the meta-gradient, which is infinite by then, would not help."""
+    parts = (algorithms.MAML(order, 1, rate), sources.Sinusoid(5, 5), optimizers.Adam(clip_norm=clip_norm))
+    common = {"tasks_per_batch": 2, "epochs": 3, "dtype": "float32", "random_state": 0}
+    with pytest.raises(FloatingPointError, match=place + r"; .*give the algorithm a clip_norm"):
+        meta_train(models.Linear(1), *parts, **common)
