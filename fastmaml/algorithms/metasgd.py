@@ -31,8 +31,7 @@ class MetaSGD(Algorithm):
     References
     ----------
     .. [1] Z. Li, F. Zhou, F. Chen and H. Li, "Meta-SGD: Learning to Learn Quickly for Few-Shot Learning",
-       2017,
-       algorithm 1.
+       2017, algorithm 1.
     """
 
     order: int = 2
