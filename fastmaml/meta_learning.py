@@ -261,7 +261,7 @@ def meta_train(
     tasks_per_batch : int
         Tasks an epoch.
     epochs : int
-        Outer steps.
+        Outer steps. With 0 nothing is learned: what is returned adapts from ``theta`` as given.
     dtype : {"float64", "float32"}, default="float64"
         Type of the parameters and the arithmetic.
     random_state : int, optional
@@ -298,7 +298,7 @@ def meta_train(
     source = _source_for(source, learner.model)
     optimizer = as_optimizer(optimizer)
     tasks = _check_batch("tasks_per_batch", tasks_per_batch, source)
-    epochs = check_count("epochs", epochs, maximum=MOST_EPOCHS)
+    epochs = check_count("epochs", epochs, 0, MOST_EPOCHS)
     log_every = check_count("log_every", log_every, maximum=MOST_EPOCHS)
     seed = seed_from_system() if random_state is None else check_seed(random_state)
     n_jobs = check_n_jobs(n_jobs)
@@ -309,6 +309,8 @@ def meta_train(
     rates = _check_vector("inner_rates", rates, learner.rates_shape, learner.dtype)
 
     run = MetaLearned(learner, start, rates, seed)
+    if epochs == 0:
+        return run
     spec = source.lower(seed)
     training = learner.training(
         spec,

@@ -308,7 +308,7 @@ def test_nonsense_is_refused(call, message):
         ({"optimizer": 0.1}, "optimizer is 0.1 (float); give one of fastmaml.optimizers"),
         ({"model": models.Logistic(2)}, "y of the tasks holds"),
         ({"tasks_per_batch": 61}, "tasks_per_batch is 61 but there are 60 tasks"),
-        ({"epochs": 0}, "epochs is 0"),
+        ({"epochs": -1}, "epochs is -1"),
         ({"dtype": "float16"}, "dtype is 'float16'"),
         ({"theta": [1.0, math.inf, 0.0]}, "theta holds inf at row 1"),
         (
@@ -413,3 +413,15 @@ def test_what_overflows_in_a_task_is_not_laid_to_the_outer_step(rate, order, pla
     common = {"tasks_per_batch": 2, "epochs": 3, "dtype": "float32", "random_state": 0}
     with pytest.raises(FloatingPointError, match=place + r"; .*give the algorithm a clip_norm"):
         meta_train(models.Linear(1), *parts, **common)
+
+
+def test_without_epochs_theta_is_adapted_as_given():
+    parts = (algorithms.MAML(2, 1, 0.25), sources.LinearTasks([1.0, -2.0]), optimizers.Adam())
+    model = models.Linear(2, intercept=False)
+    run = meta_train(model, *parts, tasks_per_batch=3, epochs=0, theta=[0.5, -0.5])
+    assert run.theta.tolist() == [0.5, -0.5]
+    assert (run.history, run.epochs) == ([], 0)
+    # Two rows, whose errors are 0.5 and -0.5; the loss is their mean square.
+    adapted = run.adapt([[1.0, 0.0], [0.0, 1.0]], [0.0, 0.0])
+    np.testing.assert_allclose(adapted.theta, [0.375, -0.375], rtol=1e-15)
+    assert run.score(sources.LinearTasks([1.0, -2.0]), 4, (0, 1)).losses.shape == (4, 2)

@@ -27,7 +27,7 @@ def starting_at(theta, algorithm, seed):
         sources.Sinusoid(10, 10),
         optimizers.SGD(0.0),
         tasks_per_batch=1,
-        epochs=1,
+        epochs=0,
         dtype="float32",
         random_state=seed,
         theta=theta,
