@@ -26,8 +26,6 @@ def initial_weights(
     The words of NumPy's Philox generator, whose stream is fixed, with the seed and the layer for its key,
     made uniform in (0, 1) and sent through the inverse of the distribution function.
     """
-    from scipy.special import ndtr, ndtri  # A tenth of a second to load.
-
     count = inputs * outputs
     if initializer == "zeros":
         return np.zeros(count)
@@ -35,6 +33,8 @@ def initial_weights(
     uniforms = ((words >> np.uint64(11)) + 0.5) * 2.0**-53
     if initializer == "glorot_uniform":
         return scale * np.sqrt(6.0 / (inputs + outputs)) * (2.0 * uniforms - 1.0)
+    from scipy.special import ndtr, ndtri  # A tenth of a second to load, for normals alone.
+
     if initializer == "truncated_normal":
         uniforms = ndtr(-CUT) + uniforms * (ndtr(CUT) - ndtr(-CUT))
     if initializer == "he_normal":
