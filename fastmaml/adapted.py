@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from fastmaml.arrays import check_vector
 from fastmaml.engine.predicting import predict_rows
-from fastmaml.models import Model, check_features, pad
+from fastmaml.models import Model, as_model, check_features, num_parameters, pad
 
 
 class AdaptedModel:
@@ -28,8 +29,10 @@ class AdaptedModel:
     """
 
     def __init__(self, model: Model, theta: np.ndarray) -> None:
-        self._model = model
-        self.theta = theta
+        self._model = as_model(model)
+        count = num_parameters(self._model.spec())
+        shape = (count, 1) if np.ndim(theta) == 2 else (count,)
+        self.theta = check_vector("theta", theta, shape, getattr(theta, "dtype", np.float64))
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self._model!r}>"

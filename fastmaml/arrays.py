@@ -160,3 +160,20 @@ def read_only(array: NDArray[Any]) -> NDArray[Any]:
     view = array.view()
     view.flags.writeable = False
     return view
+
+
+def check_vector(
+    name: str, values: Any, shape: tuple[int, ...], dtype: np.dtype[Any] | type = np.float64
+) -> np.ndarray:
+    """Return finite numbers of a shape, in a dtype."""
+    array = as_array(name, values)
+    if array.shape != shape:
+        raise ValueError(f"{name} has shape {array.shape}; expected {shape}")
+    with np.errstate(over="ignore"):
+        result: np.ndarray = finite_floats(name, array, ("row", "column")[: array.ndim]).astype(dtype)
+    if not np.isfinite(result).all():
+        raise ValueError(
+            f"{name} holds a number too large for {np.dtype(dtype).name}; give smaller ones "
+            "or dtype='float64'"
+        )
+    return result

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastmaml.algorithms import MAML
+from fastmaml.arrays import check_vector
 from fastmaml.meta_learning import meta_gradient
 from fastmaml.models import as_model, check_features, check_targets, num_parameters
 from fastmaml.validation import check_count, check_rate, check_seed
@@ -119,7 +120,7 @@ def check_gradients(
         classes = rng.integers(0, model.num_classes, shape)
         y = classes if model.classifies else np.abs(rng.normal(size=shape))
     y = check_targets(model, "y", y, (len(X),))
-    theta = scale * rng.normal(size=count) if theta is None else np.array(theta, dtype=np.float64)
+    theta = scale * rng.normal(size=count) if theta is None else check_vector("theta", theta, (count,))
     half = len(X) // 2
     tasks = (X[np.newaxis, :half], y[np.newaxis, :half], X[np.newaxis, half:], y[np.newaxis, half:])
     support = (*tasks[:2], *tasks[:2])
@@ -140,6 +141,10 @@ def check_gradients(
     vector = meta_gradient(model, MAML(1, 1, 1.0), theta, *tasks).gradient
     product = vector - meta_gradient(model, MAML(2, 1, 1.0), theta, *tasks).gradient
     length = max(1.0, float(np.linalg.norm(vector)))
+    # The penalty is part of the inner loop's gradients, and of no loss that is looked at here.
+    penalties = model.penalties()
+    if penalties is not None:
+        product = product - penalties * vector
     second = _worst(product / length, along(gradient, vector / length))
     algorithm = MAML(2, STEPS, RATE)
     third = _worst(

@@ -13,7 +13,7 @@ import numpy as np
 
 from fastmaml.adapted import AdaptedModel
 from fastmaml.algorithms import Algorithm
-from fastmaml.arrays import as_array, finite_floats
+from fastmaml.arrays import check_vector
 from fastmaml.engine.adapting import NEVER, adapt_epoch
 from fastmaml.learner import Learner, given_tasks, lower
 from fastmaml.models import (
@@ -67,20 +67,6 @@ class MetaGradientWithRates(NamedTuple):
     gradient: np.ndarray
     loss: float
     rate_gradient: np.ndarray
-
-
-def _check_vector(name: str, values: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray:
-    """Return finite numbers of a shape, in a dtype."""
-    array = as_array(name, values)
-    if array.shape != shape:
-        raise ValueError(f"{name} has shape {array.shape}; expected {shape}")
-    with np.errstate(over="ignore"):
-        result: np.ndarray = finite_floats(name, array, ("row", "column")[: array.ndim]).astype(dtype)
-    if not np.isfinite(result).all():
-        raise ValueError(
-            f"{name} holds a number too large for {dtype.name}; give smaller ones or dtype='float64'"
-        )
-    return result
 
 
 class TaskScores(NamedTuple):
@@ -304,9 +290,9 @@ def meta_train(
     n_jobs = check_n_jobs(n_jobs)
     check_flag("verbose", verbose)
     start = learner.model.initial_theta(seed) if theta is None else theta
-    start = _check_vector("theta", start, (num_parameters(learner.model_spec),), learner.dtype)
+    start = check_vector("theta", start, (num_parameters(learner.model_spec),), learner.dtype)
     rates = learner.algorithm.initial_rates(learner.model) if inner_rates is None else inner_rates
-    rates = _check_vector("inner_rates", rates, learner.rates_shape, learner.dtype)
+    rates = check_vector("inner_rates", rates, learner.rates_shape, learner.dtype)
 
     run = MetaLearned(learner, start, rates, seed)
     if epochs == 0:
@@ -408,9 +394,9 @@ def meta_gradient(
     """
     learner = lower(model, algorithm, dtype)
     epoch = check_count("epoch", epoch, 0, MOST_EPOCHS)
-    start = _check_vector("theta", theta, (num_parameters(learner.model_spec),), learner.dtype)
+    start = check_vector("theta", theta, (num_parameters(learner.model_spec),), learner.dtype)
     rates = learner.algorithm.initial_rates(learner.model) if inner_rates is None else inner_rates
-    rates = _check_vector("inner_rates", rates, learner.rates_shape, learner.dtype)
+    rates = check_vector("inner_rates", rates, learner.rates_shape, learner.dtype)
     arrays = []
     for kind, X, y in (("support", X_support, y_support), ("query", X_query, y_query)):
         rows = check_features(learner.model, f"X_{kind}", X)

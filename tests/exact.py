@@ -18,7 +18,9 @@ import mpmath
 from mpmath import mpf
 
 DIGITS = 50
-# Below 2.2e-308 doubles have fewer and fewer digits: one number may be off by so much, times 1e-12.
+# The share of its terms that a number may be off by.
+SHARE = 1e-12
+# Below 2.2e-308 doubles have fewer and fewer digits: one number may be off by so much, times that share.
 LEAST = 1e-295
 # An argument that is known to fewer digits than these has no derivative worth comparing where one jumps.
 SURE = 1e-9
@@ -67,7 +69,9 @@ class Number:
         # Nothing is rounded here.
         if other is ONE or other is MINUS_ONE:
             return self if other is ONE else -self
+        # Each is off by a share of its terms: next to a factor of zero, one error times the other is left.
         terms = abs(float(self.value)) * other.terms + self.terms * abs(float(other.value))
+        terms += SHARE * self.terms * other.terms
         return Number(self.value * other.value, terms, [(self, lambda: other), (other, lambda: self)])
 
     __radd__, __rmul__ = __add__, __mul__

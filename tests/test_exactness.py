@@ -27,7 +27,7 @@ from fastmaml.models import Rows, hessian_vector_products, loss_gradients, pad, 
 from fastmaml.numerics.layout import padded_rows
 from fastmaml.runtime.compilation import driver
 
-TOLERANCE = 1e-12
+TOLERANCE = exact.SHARE
 
 
 class Case(NamedTuple):

@@ -187,11 +187,14 @@ def clipped_head(theta, head, losses, steps, clip):
 @pytest.mark.parametrize("epoch", [0, 3, 9, 10, 50])
 @pytest.mark.parametrize("order", [1, 2])
 def test_loss_at_every_step(epoch, order):
-    # The weights of Antoniou et al.: even at first, then all but the last fall, to 0.03 / steps at least.
+    # The weights of Antoniou et al.: even at first, then all but the last fall, to 0.03 / steps at least, and
+    # after these epochs only the last counts.
     model, theta, tasks, losses = case("mlp, silu", 6)
     steps, epochs = 3, 10
     early = max(1 / steps - epoch / (steps * epochs), 0.03 / steps)
     weights = [early] * (steps - 1) + [1 - (steps - 1) * early]
+    if epoch >= epochs:
+        weights = [0] * (steps - 1) + [1]
     algorithm = algorithms.MAML(order, steps, 0.1, step_loss_epochs=epochs)
     result = meta_gradient(model, algorithm, theta, *tasks, epoch=epoch)
     rates = np.full((steps, theta.size), 0.1)

@@ -8,7 +8,7 @@ import pytest
 from engine import engine
 from sizes import COMPILED, size
 
-from fastmaml import TaskSet, algorithms, meta_gradient, meta_train, models, optimizers, sources
+from fastmaml import AdaptedModel, TaskSet, algorithms, meta_gradient, meta_train, models, optimizers, sources
 from fastmaml.training import Training
 
 WEIGHTS = np.array([[1.5, -0.5], [-1.0, 2.0], [0.5, 0.0]])
@@ -425,3 +425,48 @@ def test_without_epochs_theta_is_adapted_as_given():
     adapted = run.adapt([[1.0, 0.0], [0.0, 1.0]], [0.0, 0.0])
     np.testing.assert_allclose(adapted.theta, [0.375, -0.375], rtol=1e-15)
     assert run.score(sources.LinearTasks([1.0, -2.0]), 4, (0, 1)).losses.shape == (4, 2)
+
+
+@pytest.mark.parametrize("source", [sources.Sinusoid(), sources.LinearTasks([1.0])], ids=["sine", "linear"])
+@pytest.mark.parametrize(
+    "model",
+    [
+        models.Softmax(1, 3),
+        models.Logistic(1),
+        models.MLP(1, (2,), 3, loss="categorical_cross_entropy"),
+        models.Linear(1, loss="poisson"),
+    ],
+    ids=["softmax", "logistic", "mlp", "poisson"],
+)
+def test_targets_that_a_source_makes_have_to_fit_the_loss(model, source):
+    """A number that is no class's would be looked up outside the memory of the classes."""
+    parts = (algorithms.MAML(), source, optimizers.SGD())
+    with pytest.raises(ValueError, match=r"learns classes, but the targets of|which may be negative"):
+        meta_train(model, *parts, tasks_per_batch=2, epochs=1)
+    fitting = models.Linear(1)
+    run = meta_train(fitting, algorithms.MAML(), source, optimizers.SGD(), tasks_per_batch=2, epochs=0)
+    assert run.score(source, 2, (0,)).losses.shape == (2, 1)
+
+
+def test_counts_of_rows_do_not_overflow():
+    X, labels = np.zeros((500, 2)), np.repeat(np.arange(10), 50)
+    with pytest.raises(ValueError, match="need 300"):
+        sources.Episodes(X, labels, 5, np.uint8(200), np.uint8(100))
+    with pytest.raises(ValueError, match="needs at least 256"):
+        sources.Table(TaskSet.from_groups(X, np.zeros(500), labels), np.uint8(255))
+
+
+def test_rates_of_steps_are_not_dropped():
+    algorithm = algorithms.MAML(2, 2, [[0.1] * 3, [0.5] * 3], learned_rates="parameter")
+    with pytest.raises(ValueError, match="learns one for all steps"):
+        algorithm.initial_rates(models.Linear(2))
+
+
+def test_an_adapted_model_of_one_s_own():
+    predicted = AdaptedModel(models.Linear(2), [1, 2, 3]).predict([[1.0, 1.0]])
+    assert predicted.tolist() == [6.0]
+    for theta in (np.ones(1), np.zeros(5), [np.nan] * 3):
+        with pytest.raises(ValueError, match=r"theta (has shape|holds nan)"):
+            AdaptedModel(models.Linear(2), theta)
+    with pytest.raises(TypeError, match="model is None"):
+        AdaptedModel(None, np.zeros(3))

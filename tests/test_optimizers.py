@@ -6,7 +6,7 @@ import re
 import numpy as np
 import pytest
 
-from fastmaml import optimizers
+from fastmaml import algorithms, meta_train, models, optimizers, sources
 from fastmaml.optimizers import state_size, update
 
 GRADIENTS = np.random.default_rng(0).normal(size=(12, 7))
@@ -120,3 +120,21 @@ def test_adam_counts_its_steps_itself():
 def test_bad_numbers_are_refused(make, message):
     with pytest.raises(ValueError, match=re.escape(message)):
         make()
+
+
+@pytest.mark.parametrize("beta", [0.999, 0.999999, 1 - 1e-8])
+def test_the_first_step_of_adam_is_the_rate_in_either_precision(beta):
+    """Both moments are corrected to the gradient and its square, whatever the betas."""
+    for dtype in ("float64", "float32"):
+        run = meta_train(
+            models.Linear(2),
+            algorithms.MAML(),
+            sources.LinearTasks([3.0, 2.0]),
+            optimizers.Adam(1.0, beta1=beta, beta2=beta),
+            tasks_per_batch=4,
+            epochs=1,
+            theta=np.zeros(3),
+            random_state=1,
+            dtype=dtype,
+        )
+        np.testing.assert_allclose(np.abs(run.theta), 1.0, rtol=1e-5)

@@ -252,6 +252,7 @@ def test_a_mistake_is_found(wrong, right):
         models.Logistic(3),
         models.Softmax(2, 4),
         models.Linear(2, 2, loss="poisson"),
+        models.Linear(2, l2=0.3),
         models.MLP(2, (3, 4), 2, "silu"),
     ],
     ids=lambda model: type(model).__name__,

@@ -92,7 +92,7 @@ class MAML(Algorithm):
         Epochs of first order before those of second order (derivative-order annealing [2]_).
     step_loss_epochs : int, default=0
         Epochs in which the query loss after every inner step counts (multi-step loss [2]_): all steps alike
-        at first, then less and less of all but the last.
+        at first, then less and less of all but the last, which alone counts after them.
 
     References
     ----------
@@ -145,6 +145,11 @@ class MAML(Algorithm):
             return np.zeros(0)
         given, places = self._rates(model), self._places(model)
         if self.learned_rates == "parameter":
+            if len(given) > 1:
+                raise ValueError(
+                    'inner_rate has rates for each step, but learned_rates="parameter" learns one for all '
+                    "steps; give (num_parameters,) or a number"
+                )
             return given[0]
         # Of several given for one that is learned, their mean.
         given = np.broadcast_to(given, (max(len(given), len(places)), given.shape[1]))
@@ -169,7 +174,7 @@ def _num_learned(algorithm: Any) -> Any:
 def step_loss_weight(algorithm: Any, epoch: int, step: int) -> float:
     """Return the weight of the query loss after ``step`` inner steps, 1 to K; all of them add up to 1."""
     steps, epochs = algorithm.inner.steps, algorithm.step_loss_epochs
-    if epochs == 0 or steps == 1:
+    if epoch >= epochs or steps == 1:
         return 1.0 if step == steps else 0.0
     least = LEAST_WEIGHT / steps
     early = max(1.0 / steps - epoch * (1.0 / steps / epochs), least)
@@ -196,7 +201,7 @@ def maml_task_gradients(
     trajectory, applied, norms = scratch.trajectory, scratch.applied, scratch.norms
     width = trajectory.shape[2]
     spread(meta, tasks, width, trajectory[0])
-    each_step = algorithm.step_loss_epochs > 0 and steps > 1
+    each_step = epoch < algorithm.step_loss_epochs and steps > 1
     # One call for support and query rows: it is inlined, and once is enough. The query gradient is wanted
     # after the last step, or after every step but none.
     for s in range(steps + 1):

@@ -149,16 +149,17 @@ def _update(optimizer: Any, epoch: int, theta: Any, gradient: Any, state: Any) -
         state[0], state[1] = 0, state[1] + 1
     steps = float(state[0]) + 1024.0 * float(state[1])
     first, second = state[2 : 2 + width], state[2 + width : 2 + 2 * width]
-    one = theta.dtype.type(1)
     beta1, beta2 = theta.dtype.type(optimizer.beta1), theta.dtype.type(optimizer.beta2)
+    # As exact as the bias correction: a beta next to one leaves few digits to its difference in float32.
+    rest1, rest2 = theta.dtype.type(1.0 - optimizer.beta1), theta.dtype.type(1.0 - optimizer.beta2)
     epsilon = theta.dtype.type(optimizer.epsilon)
     rate = rate_of_epoch(optimizer.outer, epoch)
     decay = theta.dtype.type(rate * optimizer.weight_decay)
     step = theta.dtype.type(rate / (1.0 - optimizer.beta1**steps))
     scale = theta.dtype.type(1.0 / math.sqrt(1.0 - optimizer.beta2**steps))
     for k in range(width):
-        first[k] = beta1 * first[k] + (one - beta1) * gradient[k]
-        second[k] = beta2 * second[k] + (one - beta2) * gradient[k] * gradient[k]
+        first[k] = beta1 * first[k] + rest1 * gradient[k]
+        second[k] = beta2 * second[k] + rest2 * gradient[k] * gradient[k]
         theta[k] -= (
             step * first[k] / (theta.dtype.type(math.sqrt(second[k])) * scale + epsilon) + decay * theta[k]
         )

@@ -84,7 +84,7 @@ class Episodes(Source):
             raise ValueError(
                 f"ways is {self.ways} but labels has {len(table)} classes; give at most that many"
             )
-        wanted = self.shots + self.queries
+        wanted = int(self.shots) + int(self.queries)
         small = np.flatnonzero(table.rows < wanted)
         if small.size:
             name = table.labels[small[:1]].tolist()[0]

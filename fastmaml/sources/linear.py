@@ -68,6 +68,7 @@ class LinearTasks(Source):
         How far, at most, a target is from the line.
     """
 
+    negative_targets = True
     weights: Any
     shots: int = 10
     queries: int = 10

@@ -84,6 +84,7 @@ class Sinusoid(Source):
        section 4.1.
     """
 
+    negative_targets = True
     shots: int = 10
     queries: int = 10
     amplitude: Any = (0.1, 5.0)

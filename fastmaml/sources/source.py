@@ -23,12 +23,18 @@ class Source:
         Where targets are numbers of classes: how many there are.
     num_tasks : int or None
         How many tasks there are, if they are not made afresh in every epoch.
+    checked_targets : bool
+        Whether `check` looks at the targets themselves, so that nobody need say what they are.
+    negative_targets : bool
+        Whether targets are any numbers, negative ones and fractions among them.
     """
 
     num_features: int
     num_targets: int = 1
     num_classes: int | None = None
     num_tasks: int | None = None
+    checked_targets = False
+    negative_targets = False
 
     def lower(self, seed: int) -> Any:
         """Return the spec."""
@@ -47,6 +53,19 @@ class Source:
                 f"the source has {self.num_targets} targets a row but {name} wants {model.num_targets}; "
                 "they must agree"
             )
+        if model.classifies and self.num_classes is None and not self.checked_targets:
+            raise ValueError(
+                f"{name} learns classes, but the targets of {type(self).__name__} are other numbers (its "
+                "num_classes is None); give a source of classes, or a model of numbers such as models.Linear"
+            )
+        if self.negative_targets:
+            try:
+                model.check_targets("y", np.array([-0.5]))
+            except ValueError:
+                raise ValueError(
+                    f"{name} cannot learn the targets of {type(self).__name__}, which may be negative; give "
+                    "another loss, or another source"
+                ) from None
         if self.num_classes is not None and model.classifies and model.num_classes < self.num_classes:
             raise ValueError(
                 f"the source has {self.num_classes} ways but {name} has {model.num_classes} classes; "
@@ -61,8 +80,8 @@ class OwnSource(Source):
     Parameters
     ----------
     own_spec : NamedTuple
-        The spec. A field ``seed`` is given the run's seed, as numpy.uint64. What it needs tells the features
-        and targets of a row.
+        The spec. A field ``seed`` is given the run's seed, as numpy.uint64; where targets are classes, a
+        field ``num_classes`` says how many. What it needs tells the features and targets of a row.
     """
 
     own_spec: Any
@@ -76,6 +95,11 @@ class OwnSource(Source):
     def num_targets(self) -> int:  # type: ignore[override]
         """Targets of a row."""
         return int(requirements(self.own_spec, 1).targets)
+
+    @property
+    def num_classes(self) -> int | None:  # type: ignore[override]
+        """Classes, where the spec has a field of that name."""
+        return getattr(self.own_spec, "num_classes", None)
 
     def lower(self, seed: int) -> Any:
         """Return the spec, with the seed."""

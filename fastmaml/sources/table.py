@@ -73,6 +73,7 @@ class Table(Source):
     tasks: TaskSet
     shots: int = 8
     queries: int | None = None
+    checked_targets = True
 
     def __post_init__(self) -> None:
         if not isinstance(self.tasks, TaskSet):
@@ -80,10 +81,10 @@ class Table(Source):
                 f"tasks is a {type(self.tasks).__name__}; make a TaskSet with "
                 "TaskSet.from_groups(X, y, groups)"
             )
-        check_count("shots", self.shots)
+        shots = check_count("shots", self.shots)
         if self.queries is not None:
             check_count("queries", self.queries)
-        check_enough_rows(self.tasks, self.shots, "shots")
+        check_enough_rows(self.tasks, shots, "shots")
 
     @property
     def num_features(self) -> int:  # type: ignore[override]
