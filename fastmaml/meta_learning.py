@@ -1,6 +1,6 @@
 """Meta-learning of any model, by any algorithm, on any source, with any optimizer: `meta_train`.
 
-Nothing is computed here: the four learner are checked, lowered to their specs and handed to
+Nothing is computed here: the four parts are checked, lowered to their specs and handed to
 `fastmaml.training`.
 """
 
@@ -34,6 +34,9 @@ from fastmaml.validation import (
     check_n_jobs,
     check_seed,
 )
+
+# What a run's seed is changed by (exclusive or) for tasks that it has not seen.
+OTHER_SEED = 2**63
 
 
 class MetaGradient(NamedTuple):
@@ -103,7 +106,8 @@ class MetaLearned:
         The learned rates: (num_parameters,), (layers,) or (inner_steps, layers), as the algorithm says;
         empty where none are learned.
     history : list of (int, float)
-        Epoch, and mean query loss over its tasks after adapting, of every logged epoch.
+        Epoch, and mean query loss over its tasks after adapting, of every logged epoch. Reptile adapts on the
+        query rows, too: there it is a loss of training.
     seed : int
         The seed in use.
     epochs : int
@@ -161,7 +165,7 @@ class MetaLearned:
         source: Source,
         num_tasks: int,
         steps: Sequence[int] = (0, 1, 5, 10),
-        random_state: int = 0,
+        random_state: int | None = None,
         n_jobs: int | None = None,
     ) -> TaskScores:
         """Adapt to tasks of a source and score each on its query rows.
@@ -174,8 +178,9 @@ class MetaLearned:
             How many.
         steps : sequence of int, default=(0, 1, 5, 10)
             After how many inner steps to score; 0 is theta itself.
-        random_state : int, default=0
-            Seed of the tasks. Another than that of training gives other tasks.
+        random_state : int, optional
+            Seed of the tasks: that of training gives the tasks of training. Default: another one, a function
+            of it.
         n_jobs : int or None, default=None
             Threads; None for all.
         """
@@ -187,7 +192,7 @@ class MetaLearned:
         result = adapt_epoch(
             learner.model_spec,
             learner.algorithm_spec,
-            source.lower(check_seed(random_state)),
+            source.lower(self.seed ^ OTHER_SEED if random_state is None else check_seed(random_state)),
             tasks_per_batch=_check_batch("num_tasks", num_tasks, source),
             theta=learner.join(self.theta, self.inner_rates),
             steps=max(numbers),
@@ -273,7 +278,7 @@ def meta_train(
     Raises
     ------
     ValueError, TypeError
-        For a wrong argument, or learner that do not fit each other, before any work.
+        For a wrong argument, or parts that do not fit each other, before any work.
     FloatingPointError
         If the parameters turn infinite or NaN: names epoch, task, step and rate.
     KeyboardInterrupt
@@ -298,17 +303,18 @@ def meta_train(
     if epochs == 0:
         return run
     spec = source.lower(seed)
-    training = learner.training(
-        spec,
-        optimizer.lower(epochs),
-        tasks_per_batch=tasks,
-        meta=learner.join(start, rates),
-        epochs=epochs,
-        n_jobs=n_jobs,
-    )
     from fastmaml.reporting import ProgressBar, Silence
 
+    training: Training | None = None
     try:
+        training = learner.training(
+            spec,
+            optimizer.lower(epochs),
+            tasks_per_batch=tasks,
+            meta=learner.join(start, rates),
+            epochs=epochs,
+            n_jobs=n_jobs,
+        )
         with ProgressBar(epochs) if verbose else Silence() as report:
             for losses in training.run(0, epochs, log_every):
                 report.epochs(training.epochs_done)
@@ -316,6 +322,7 @@ def meta_train(
                     run.history.append((losses.epoch, losses.mean_query))
                     report.loss(losses.epoch, losses.mean_query)
     except NotFiniteError as error:
+        assert training is not None  # Nothing else raises this.
         stop = FloatingPointError(_explain(error, training, learner, spec, optimizer))
         stop.run = run  # type: ignore[attr-defined]
         raise stop from None
@@ -323,8 +330,9 @@ def meta_train(
         stop.run = run  # type: ignore[attr-defined]
         raise
     finally:
-        run.theta, run.inner_rates = learner.split(training.theta)
-        run.epochs = training.epochs_done
+        if training is not None:
+            run.theta, run.inner_rates = learner.split(training.theta)
+            run.epochs = training.epochs_done
     return run
 
 
@@ -339,7 +347,10 @@ def _explain(
     )
     if found.task is None and not found.in_gradient:
         return f"{error}: {place}; lower the learning rate, or give the optimizer a clip_norm"
-    return f"{error}: {place}; lower the inner rate, scale the features, or give the algorithm a clip_norm"
+    return (
+        f"{error}: {place}; lower the inner rate, scale the features, or give the algorithm a clip_norm; "
+        "where theta had grown too large before, lower the learning rate"
+    )
 
 
 def meta_gradient(

@@ -109,7 +109,7 @@ def test_registering_gives_the_implementation_back() -> None:
 
 MISSING = (
     r"value has no implementation for Unknown \(there are: Line, Sum, Table\); "
-    r"register one with @value\.register\(Unknown\)"
+    r"register one with @.*test_dispatch\.value\.register\(Unknown\)"
 )
 
 

@@ -470,3 +470,26 @@ def test_an_adapted_model_of_one_s_own():
             AdaptedModel(models.Linear(2), theta)
     with pytest.raises(TypeError, match="model is None"):
         AdaptedModel(None, np.zeros(3))
+
+
+def test_scores_are_of_tasks_not_seen_in_training():
+    source = sources.Sinusoid(4, 3)
+    parts = (algorithms.MAML(), source, optimizers.SGD(0.0))
+    run = meta_train(
+        models.MLP(1, (2,), initializer="normal"), *parts, tasks_per_batch=6, epochs=1, random_state=5
+    )
+    seen = run.history[0][1]
+    assert run.score(source, 6, (1,), random_state=5).losses.mean() == pytest.approx(seen, rel=1e-12)
+    assert run.score(source, 6, (1,)).losses.mean() != pytest.approx(seen, rel=1e-3)
+
+
+def test_an_interruption_while_compiling_has_the_run_too(monkeypatch):
+    def interrupted(*parts, **given):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("fastmaml.training.allocate", interrupted)
+    parts = (algorithms.MAML(), sources.LinearTasks([1.0]), optimizers.SGD())
+    with pytest.raises(KeyboardInterrupt) as caught:
+        meta_train(models.Linear(1), *parts, tasks_per_batch=2, epochs=1, theta=[0.5, 0.25])
+    assert caught.value.run.theta.tolist() == [0.5, 0.25]
+    assert caught.value.run.epochs == 0

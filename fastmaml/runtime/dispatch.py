@@ -67,10 +67,11 @@ def contract(function: Implementation) -> Contract:
         try:
             return registry[spec_class] if spec_class in registry else registry[object]
         except KeyError:
-            known = ", ".join(sorted(c.__name__ for c in registry)) or "none"
+            known = sorted(c.__name__ for c in registry if not c.__module__.startswith("fastmaml.engine"))
             raise TypeError(
-                f"{function.__name__} has no implementation for {spec_class.__name__} (there are: {known}); "
-                f"register one with @{function.__name__}.register({spec_class.__name__})"
+                f"{function.__name__} has no implementation for {spec_class.__name__} (there are: "
+                f"{', '.join(known) or 'none'}); register one with "
+                f"@{function.__module__}.{function.__name__}.register({spec_class.__name__})"
             ) from None
 
     @functools.wraps(function)
