@@ -23,7 +23,7 @@ from fastmaml.algorithms.contract import (
     task_gradients,
 )
 from fastmaml.algorithms.inner_loop import adapt_in_steps
-from fastmaml.algorithms.maml import FIRST_ORDER, maml_task_gradients
+from fastmaml.algorithms.maml import FIRST_ORDER, MAMLSpec, maml_task_gradients
 from fastmaml.models import Model, head_gradients, head_products, loss_gradients, num_parameters, pad
 from fastmaml.validation import check_choice
 
@@ -77,13 +77,15 @@ class ANIL(Algorithm):
         super().__post_init__()
         check_choice("order", self.order, (1, 2))
 
-    def lower(self, model: Model, dtype: np.dtype[Any]) -> ANILSpec:
+    def lower(self, model: Model, dtype: np.dtype[Any]) -> ANILSpec | MAMLSpec:
         """Return the spec for a model."""
         adapted = np.zeros(num_parameters(model.spec()))
         adapted[-model.layers()[-1].size :] = 1
         inner = self._inner_loop(model, self._rates(model) * adapted, dtype)
         inner = inner._replace(mask=pad(model.spec(), adapted, dtype))
-        return ANILSpec(inner, FIRST_ORDER if self.order == 1 else 0, 0)
+        # A model of one layer has nothing below it: nothing that MAML has not compiled.
+        spec = ANILSpec if len(model.layers()) > 1 else MAMLSpec
+        return spec(inner, FIRST_ORDER if self.order == 1 else 0, 0)
 
 
 @inner_steps.register(ANILSpec)
