@@ -141,6 +141,4 @@ def _products_at_step(
 task_gradients.register(ANILSpec)(maml_task_gradients)
 
 
-@adapt.register(ANILSpec)
-def _adapt(algorithm: Any, model: Any, meta: Any, rows: Any, steps: int, scratch: Any) -> None:
-    adapt_in_steps(algorithm, model, meta, rows, steps, scratch)
+adapt.register(ANILSpec)(adapt_in_steps)

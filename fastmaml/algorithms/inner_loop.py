@@ -163,7 +163,6 @@ def mark_divergence(thetas: Any, tasks: int, gradients_out: Any) -> None:
             gradients_out[task, 0] = np.nan
 
 
-@kernel
 def adapt_in_steps(algorithm: Any, model: Any, meta: Any, rows: Any, steps: int, scratch: Any) -> None:
     """Take inner steps on the given rows, see `fastmaml.algorithms.contract.adapt`."""
     inner, tasks = algorithm.inner, rows.count.size

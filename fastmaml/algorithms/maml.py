@@ -250,6 +250,4 @@ def maml_task_gradients(
     mark_divergence(trajectory[steps], tasks, gradients_out)
 
 
-@adapt.register(MAMLSpec)
-def _adapt(algorithm: Any, model: Any, meta: Any, rows: Any, steps: int, scratch: Any) -> None:
-    adapt_in_steps(algorithm, model, meta, rows, steps, scratch)
+adapt.register(MAMLSpec)(adapt_in_steps)

@@ -124,6 +124,4 @@ def _task_gradients(
     mark_divergence(trajectory[steps], tasks, gradients_out)
 
 
-@adapt.register(ReptileSpec)
-def _adapt(algorithm: Any, model: Any, meta: Any, rows: Any, steps: int, scratch: Any) -> None:
-    adapt_in_steps(algorithm, model, meta, rows, steps, scratch)
+adapt.register(ReptileSpec)(adapt_in_steps)

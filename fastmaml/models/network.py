@@ -440,17 +440,14 @@ def _errors_below(
     theta: int,
     saved: Any,
     kind: int,
-    start_at: int,
-    start_step: int,
-    out_kind: int,
 ) -> None:
-    """Write ``start + errors @ W^T`` in the layer below; weights have been turned."""
+    """Write ``errors @ W^T`` of a kind in the layer below; weights have been turned."""
     if not _single(model, layer):
         turned = memory.turned + model.turned[layer - 1]
-        _backward(model, memory, layer, saved, kind, saved, turned, start_at, start_step, out_kind)
+        _backward(model, memory, layer, saved, kind, saved, turned, memory.zeros, 0, kind)
     else:
         weights = theta + model.offsets[layer - 1]
-        _backward(model, memory, layer, saved, kind, thetas, weights, start_at, start_step, out_kind)
+        _backward(model, memory, layer, saved, kind, thetas, weights, memory.zeros, 0, kind)
 
 
 @kernel
@@ -471,7 +468,7 @@ def _back_through(
         _layer_gradient(model, memory, layer, saved, kind, out, out_at)
         if layer > 1:
             _turn_weights(model, memory, layer, thetas, theta, saved)
-            _errors_below(model, memory, layer, thetas, theta, saved, kind, memory.zeros, 0, kind)
+            _errors_below(model, memory, layer, thetas, theta, saved, kind)
             count, below = _count(model, memory, layer - 1), _place(model, memory, kind, layer - 1)
             # Of the losses' own errors the product with f'' is wanted, too.
             if kind == ERROR and model.activation != RELU:
@@ -554,8 +551,8 @@ def _changes_below(
     model: Any, memory: Any, layer: int, thetas: Any, theta: int, vectors: Any, vector: int, saved: Any
 ) -> None:
     """Write ``D' W^T + D V^T`` of a layer in the layer below; weights have been turned."""
-    zeros, wide = memory.zeros, padded_row(model.sizes[layer - 1])
-    _errors_below(model, memory, layer, thetas, theta, saved, ERROR_TANGENT, zeros, 0, ERROR_TANGENT)
+    wide = padded_row(model.sizes[layer - 1])
+    _errors_below(model, memory, layer, thetas, theta, saved, ERROR_TANGENT)
     below = _place(model, memory, ERROR_TANGENT, layer - 1)
     directions = vector + model.offsets[layer - 1]
     if not _single(model, layer):
