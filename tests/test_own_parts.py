@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from test_readme import OWN_PART
 
-from fastmaml import check_gradients, models
+from fastmaml import algorithms, check_gradients, meta_gradient, models
 
 OWN_PARTS = Path(__file__).parent / "own_parts"
 TASK = 5
@@ -224,8 +224,12 @@ def test_a_source_an_optimizer_and_an_algorithm_of_one_s_own(tmp_path):
     assert loaded == 0
 
 
+# The function behind the gradient, which is the last of the README's model.
+HESSIAN = OWN_PART[OWN_PART.index("@contract.hessian_vector_products") :]
+
+
 def own_model(wrong):
-    """Register the README's model with a mistake in it."""
+    """Register the README's model with something in it replaced."""
     namespace = {"__name__": "own_part"}
     exec(OWN_PART.replace(*wrong), namespace)
     return namespace["LogCosh"](3)
@@ -244,6 +248,20 @@ def test_a_mistake_is_found(wrong, right):
     assert [worst.error < 1e-6 for worst in report] == right
     assert report.ok == all(right)
     assert str(report).count("IS WRONG") == right.count(False)
+
+
+def test_first_order_asks_for_no_hessian_products():
+    with_products, without = own_model(("", "")), own_model((HESSIAN, ""))
+    rng = np.random.default_rng(0)
+    theta, X, y = rng.normal(size=3), rng.normal(size=(2, 2, 5, 3)), rng.normal(size=(2, 2, 5))
+    tasks = (X[0], y[0], X[1], y[1])
+    for algorithm in (algorithms.MAML(1, 2, 0.1), algorithms.Reptile(2, 0.1)):
+        expected, loss = meta_gradient(with_products, algorithm, theta, *tasks)
+        gradient, same_loss = meta_gradient(without, algorithm, theta, *tasks)
+        assert gradient.tobytes() == expected.tobytes()
+        assert same_loss == loss
+    with pytest.raises(TypeError, match="hessian_vector_products"):
+        meta_gradient(without, algorithms.MAML(2, 2, 0.1), theta, *tasks)
 
 
 @pytest.mark.parametrize(

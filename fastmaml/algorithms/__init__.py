@@ -13,6 +13,7 @@ from fastmaml.algorithms.contract import (
     num_learned,
     of_worker,
     task_gradients,
+    wants_products,
 )
 from fastmaml.algorithms.inner_loop import InnerLoop
 from fastmaml.algorithms.maml import FIRST_ORDER, MAML, MAMLSpec
@@ -37,4 +38,5 @@ __all__ = [
     "num_learned",
     "of_worker",
     "task_gradients",
+    "wants_products",
 ]

@@ -21,9 +21,10 @@ from fastmaml.algorithms.contract import (
     num_learned,
     products_at_step,
     task_gradients,
+    wants_products,
 )
 from fastmaml.algorithms.inner_loop import adapt_in_steps
-from fastmaml.algorithms.maml import FIRST_ORDER, MAMLSpec, maml_task_gradients
+from fastmaml.algorithms.maml import FIRST_ORDER, MAMLSpec, maml_task_gradients, maml_wants_products
 from fastmaml.models import Model, head_gradients, head_products, loss_gradients, num_parameters, pad
 from fastmaml.validation import check_choice
 
@@ -139,6 +140,7 @@ def _products_at_step(
 
 
 task_gradients.register(ANILSpec)(maml_task_gradients)
+wants_products.register(ANILSpec)(maml_wants_products)
 
 
 adapt.register(ANILSpec)(adapt_in_steps)

@@ -83,6 +83,19 @@ def _head_only(algorithm: Any) -> Any:
 
 
 @contract
+def wants_products(algorithm: Any) -> Any:
+    """Return whether it asks for products with the Hessian; by default it may. Called from Python only.
+
+    Those of an algorithm that asks for none are not compiled, and its models need not have them.
+    """
+
+
+@wants_products.default
+def _wants_products(algorithm: Any) -> Any:
+    return True
+
+
+@contract
 def gradients_at_step(
     algorithm: Any,
     model: Any,

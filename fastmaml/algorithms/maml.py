@@ -26,6 +26,7 @@ from fastmaml.algorithms.contract import (
     num_learned,
     products_at_step,
     task_gradients,
+    wants_products,
 )
 from fastmaml.algorithms.inner_loop import (
     adapt_in_steps,
@@ -168,6 +169,12 @@ def _inner_steps(algorithm: Any) -> Any:
 @num_learned.register(MAMLSpec)
 def _num_learned(algorithm: Any) -> Any:
     return algorithm.inner.num_rates
+
+
+@wants_products.register(MAMLSpec)
+def maml_wants_products(algorithm: Any) -> Any:
+    """Return whether any epoch is of second order, for a spec with the fields of `MAMLSpec`."""
+    return algorithm.second_order_from < FIRST_ORDER
 
 
 @kernel

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastmaml.algorithms.algorithm import Algorithm
-from fastmaml.algorithms.contract import adapt, inner_steps, num_learned, task_gradients
+from fastmaml.algorithms.contract import adapt, inner_steps, num_learned, task_gradients, wants_products
 from fastmaml.algorithms.inner_loop import (
     adapt_in_steps,
     mark_divergence,
@@ -74,6 +74,11 @@ def _inner_steps(algorithm: Any) -> Any:
 @num_learned.register(ReptileSpec)
 def _num_learned(algorithm: Any) -> Any:
     return 0
+
+
+@wants_products.register(ReptileSpec)
+def _wants_products(algorithm: Any) -> Any:
+    return False
 
 
 @task_gradients.register(ReptileSpec)

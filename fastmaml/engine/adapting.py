@@ -278,7 +278,7 @@ def _allocate(
         source_state=source_state,
     )
     predictions = padded_rows(needs.queries) * num_outputs(model) if want_scores else 0
-    compiled = compile_model(model, algorithm, drawn.matrix, theta.dtype)
+    compiled = compile_model(model, algorithm, drawn.matrix, theta.dtype, training=False)
     predictor = compile_predictor(model, drawn.matrix, theta.dtype, called=want_scores)
     work = Adapting(
         model=compiled.model,

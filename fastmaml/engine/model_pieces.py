@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fastmaml.algorithms import head_only
+from fastmaml.algorithms import head_only, wants_products
 from fastmaml.engine.memory import zeros
 from fastmaml.models import (
     Rows,
@@ -275,6 +275,10 @@ def _score(model: Any, predictions: Any, rows: Any, scores_out: Any) -> None:
     call_with(model.scores, Scoring(predictions, rows, scores_out))
 
 
+# In the place of what nobody calls.
+NOT_CALLED = BoundEntry(0, 0, None)
+
+
 class Compiled(NamedTuple):
     """A model made ready for a run.
 
@@ -294,7 +298,9 @@ def _rows_like(matrix: np.ndarray, dtype: np.dtype[Any]) -> Rows:
     return Rows(matrix, zeros((1, 1), np.int64), zeros((1, 1), dtype), zeros((1,), np.int64))
 
 
-def compile_model(model: Any, algorithm: Any, matrix: np.ndarray, dtype: np.dtype[Any]) -> Compiled:
+def compile_model(
+    model: Any, algorithm: Any, matrix: np.ndarray, dtype: np.dtype[Any], *, training: bool
+) -> Compiled:
     """Compile a model's half of learning, or load it.
 
     Parameters
@@ -305,6 +311,9 @@ def compile_model(model: Any, algorithm: Any, matrix: np.ndarray, dtype: np.dtyp
         The matrix that rows are picked from, or one of its type.
     dtype : dtype
         Of the run.
+    training : bool
+        Whether anybody goes back through the inner steps. If not, or if the algorithm never asks for
+        products with the Hessian, what stands for the model does not call them.
     """
     if not compiled_apart(model):
         return Compiled(model, ())
@@ -312,16 +321,19 @@ def compile_model(model: Any, algorithm: Any, matrix: np.ndarray, dtype: np.dtyp
     table, vector = zeros((1, 1), dtype), zeros((1,), dtype)
     losses, sizes = zeros((1,), np.float64), (int(num_parameters(model)), int(num_outputs(model)))
     slopes = Slopes(table, rows, vector, table, losses)
-    gradients = bind(gradients_entry, record, slopes)
+    gradients, products = bind(gradients_entry, record, slopes), NOT_CALLED
+    back = training and wants_products(algorithm)
     if not head_only(algorithm):
         curvature = Curvature(table, rows, vector, table, table)
-        products = bind(products_entry, record, curvature)
+        if back:
+            products = bind(products_entry, record, curvature)
         called = CalledModel(gradients.call_with(slopes), products.call_with(curvature), *sizes)
         return Compiled(called, (gradients, products))
     head_slopes = HeadSlopes(table, rows, vector, vector, table, losses)
     head_curvature = HeadCurvature(table, rows, vector, vector, table, table)
     of_head = bind(head_gradients_entry, record, head_slopes)
-    products = bind(head_products_entry, record, head_curvature)
+    if back:
+        products = bind(head_products_entry, record, head_curvature)
     calls = (gradients.call_with(slopes), of_head.call_with(head_slopes), products.call_with(head_curvature))
     return Compiled(CalledHead(*calls, *sizes), (gradients, of_head, products))
 
@@ -339,7 +351,7 @@ def compile_predictor(
     table = zeros((1, 1), dtype)
     prediction = Prediction(table, rows, zeros((1,), dtype), table)
     scoring = Scoring(table, rows, zeros((1,), np.float64))
-    predictions = scores = BoundEntry(0, 0, None)
+    predictions = scores = NOT_CALLED
     if called:
         predictions = bind(predictions_entry, record, prediction)
         scores = bind(scores_entry, record, scoring)

@@ -88,7 +88,7 @@ def allocate(
     meta, learned = theta.copy(), num_learned(algorithm)
     width = meta.size - padded_width(learned)
     used = np.concatenate([positions(model), width + np.arange(learned)])
-    compiled = compile_model(model, algorithm, drawn.matrix, meta.dtype)
+    compiled = compile_model(model, algorithm, drawn.matrix, meta.dtype, training=True)
     gradients = allocate_gradients(
         model, compiled.model, algorithm, drawn, meta=meta, theta_width=width, workers=num_workers
     )
