@@ -89,7 +89,5 @@ class AdaptedModel:
 
     def _raw(self, X: Any) -> np.ndarray:
         rows = check_features(self._model, "X", X)
-        if rows.ndim != 2:
-            raise ValueError(f"X has shape {rows.shape}; expected (rows, {self._model.num_features})")
         spec = self._model.spec()
         return predict_rows(spec, pad(spec, self.theta.reshape(-1), np.dtype(np.float64)), rows)

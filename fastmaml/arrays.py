@@ -170,10 +170,15 @@ def check_vector(
     if array.shape != shape:
         raise ValueError(f"{name} has shape {array.shape}; expected {shape}")
     with np.errstate(over="ignore"):
-        result: np.ndarray = finite_floats(name, array, ("row", "column")[: array.ndim]).astype(dtype)
-    if not np.isfinite(result).all():
+        numbers = finite_floats(name, array, ("row", "column")[: array.ndim])
+    check_fits(name, numbers, dtype)
+    return numbers.astype(dtype)
+
+
+def check_fits(name: str, table: NDArray[Any], dtype: np.dtype[Any] | type) -> None:
+    """Raise if a number is too large for a dtype."""
+    if table.size and np.abs(table).max() > np.finfo(dtype).max:
         raise ValueError(
-            f"{name} holds a number too large for {np.dtype(dtype).name}; give smaller ones "
-            "or dtype='float64'"
+            f"{name} holds {np.abs(table).max():g}, too large for {np.dtype(dtype).name}; "
+            "give smaller numbers or dtype='float64'"
         )
-    return result

@@ -112,9 +112,7 @@ def check_gradients(
     rng = np.random.default_rng(check_seed(random_state))
     count, scale = num_parameters(model), check_rate("scale", scale)
     X = rng.normal(size=(check_count("rows", rows, 2), model.num_features)) if X is None else X
-    X = check_features(model, "X", X)
-    if X.ndim != 2 or len(X) < 2:
-        raise ValueError(f"X has shape {X.shape}; give (rows, {model.num_features}), at least two rows")
+    X = check_features(model, "X", X, least=2)
     if y is None:
         shape = (len(X), model.num_targets)
         classes = rng.integers(0, model.num_classes, shape)

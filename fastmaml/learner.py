@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastmaml.algorithms import Algorithm
+from fastmaml.arrays import check_vector
 from fastmaml.engine.adapting import NEVER, adapt_epoch
 from fastmaml.models import Model, as_model, pad, theta_width, unpad
 from fastmaml.numerics.layout import padded_width
@@ -86,6 +87,22 @@ class Learner(NamedTuple):
         count = int(np.prod(self.rates_shape))
         rates = meta[width : width + count].reshape(self.rates_shape).copy()
         return unpad(self.model_spec, meta[:width]), rates
+
+    def initial_rates(self, given: Any = None) -> np.ndarray:
+        """Return the learned rates to start from, as given or as the algorithm says.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If none are learned, or other ones.
+        """
+        if given is not None and self.rates_shape == (0,):
+            raise ValueError(
+                f"inner_rates is given, but {type(self.algorithm).__name__} learns no rates here; give the "
+                "algorithm its inner_rate, or let it learn rates"
+            )
+        rates = self.algorithm.initial_rates(self.model) if given is None else given
+        return check_vector("inner_rates", rates, self.rates_shape, self.dtype)
 
     def training(
         self,

@@ -13,8 +13,9 @@ import numpy as np
 
 from fastmaml.adapted import AdaptedModel
 from fastmaml.algorithms import Algorithm
-from fastmaml.arrays import check_vector
+from fastmaml.arrays import check_fits, check_vector
 from fastmaml.engine.adapting import NEVER, adapt_epoch
+from fastmaml.evaluation import check_steps, mean_interval
 from fastmaml.learner import Learner, given_tasks, lower
 from fastmaml.models import (
     Model,
@@ -85,12 +86,25 @@ class TaskScores(NamedTuple):
         Of a classifier the share of the query rows that is right, else the mean squared error.
     diverged : ndarray of shape (num_tasks,) of bool
         Whether the parameters of a task turned infinite or NaN.
+    loss_interval, score_interval : ndarray of shape (S, 2)
+        95 % confidence intervals of the means over the tasks, by Student's t; NaN with a single task, or
+        where a task diverged.
     """
 
     steps: np.ndarray
     losses: np.ndarray
     scores: np.ndarray
     diverged: np.ndarray
+
+    @property
+    def loss_interval(self) -> np.ndarray:
+        """95 % confidence interval of the mean loss, (S, 2)."""
+        return mean_interval(self.losses)
+
+    @property
+    def score_interval(self) -> np.ndarray:
+        """95 % confidence interval of the mean score, (S, 2)."""
+        return mean_interval(self.scores)
 
 
 class MetaLearned:
@@ -145,25 +159,23 @@ class MetaLearned:
         """
         steps = self.algorithm.inner_steps if steps is None else check_count("steps", steps, 0, MOST_STEPS)
         learner = self._learner
-        rows = check_features(self.model, "X", X)
-        if rows.ndim != 2 or not len(rows):
-            raise ValueError(
-                f"X has shape {rows.shape}; give (rows, {self.model.num_features}), at least one row"
-            )
+        rows = check_features(self.model, "X", X, least=1)
         targets = check_targets(self.model, "y", y, (len(rows),))
+        check_fits("X", rows, learner.dtype)
+        check_fits("y", targets, learner.dtype)
         meta = learner.join(self.theta, self.inner_rates)
         theta, bad_step = learner.adapt(meta, rows, targets, steps)
         if bad_step is not None:
             raise FloatingPointError(
                 f"the parameters turned infinite or NaN in step {bad_step} of adapting with "
-                f"{_rate_of(self.algorithm)}; lower it, scale the features, or set clip_norm"
+                f"{_rate_of(learner)}; lower it, scale the features, or set clip_norm"
             )
         return AdaptedModel(self.model, theta)
 
     def score(
         self,
         source: Source,
-        num_tasks: int,
+        num_tasks: int | None = None,
         steps: Sequence[int] = (0, 1, 5, 10),
         random_state: int | None = None,
         n_jobs: int | None = None,
@@ -174,8 +186,8 @@ class MetaLearned:
         ----------
         source : Source
             Where the tasks come from.
-        num_tasks : int
-            How many.
+        num_tasks : int, optional
+            How many. Default: all, where the source has a number of them.
         steps : sequence of int, default=(0, 1, 5, 10)
             After how many inner steps to score; 0 is theta itself.
         random_state : int, optional
@@ -184,9 +196,11 @@ class MetaLearned:
         n_jobs : int or None, default=None
             Threads; None for all.
         """
-        from fastmaml.evaluation import check_steps
-
         source = _source_for(source, self.model)
+        if num_tasks is None:
+            num_tasks = source.num_tasks
+        if num_tasks is None:
+            raise TypeError(f"{type(source).__name__} has no number of tasks; give num_tasks")
         numbers = check_steps(steps)
         learner = self._learner
         result = adapt_epoch(
@@ -202,8 +216,10 @@ class MetaLearned:
         return TaskScores(np.array(numbers), result.losses, result.scores, result.bad_step != NEVER)
 
 
-def _rate_of(algorithm: Algorithm) -> str:
-    rate = algorithm.inner_rate
+def _rate_of(learner: Learner) -> str:
+    rate = learner.algorithm.inner_rate
+    if learner.rates_shape != (0,):
+        return "the inner rates as learned so far"
     return f"inner_rate={rate}" if isinstance(rate, float) else "these inner rates"
 
 
@@ -296,8 +312,7 @@ def meta_train(
     check_flag("verbose", verbose)
     start = learner.model.initial_theta(seed) if theta is None else theta
     start = check_vector("theta", start, (num_parameters(learner.model_spec),), learner.dtype)
-    rates = learner.algorithm.initial_rates(learner.model) if inner_rates is None else inner_rates
-    rates = check_vector("inner_rates", rates, learner.rates_shape, learner.dtype)
+    rates = learner.initial_rates(inner_rates)
 
     run = MetaLearned(learner, start, rates, seed)
     if epochs == 0:
@@ -342,7 +357,7 @@ def _explain(
     found = learner.find_divergence(error, training, source)
     place = found.place(
         learner.algorithm.inner_steps,
-        _rate_of(learner.algorithm),
+        _rate_of(learner),
         repr(optimizer) if optimizer.learning_rate is None else f"learning_rate={optimizer.learning_rate}",
     )
     if found.task is None and not found.in_gradient:
@@ -406,17 +421,14 @@ def meta_gradient(
     learner = lower(model, algorithm, dtype)
     epoch = check_count("epoch", epoch, 0, MOST_EPOCHS)
     start = check_vector("theta", theta, (num_parameters(learner.model_spec),), learner.dtype)
-    rates = learner.algorithm.initial_rates(learner.model) if inner_rates is None else inner_rates
-    rates = check_vector("inner_rates", rates, learner.rates_shape, learner.dtype)
+    rates = learner.initial_rates(inner_rates)
     arrays = []
     for kind, X, y in (("support", X_support, y_support), ("query", X_query, y_query)):
-        rows = check_features(learner.model, f"X_{kind}", X)
-        if rows.ndim != 3 or 0 in rows.shape:
-            features = learner.model.num_features
-            raise ValueError(
-                f"X_{kind} has shape {rows.shape}; expected (num_tasks, rows, {features}), none of them 0"
-            )
-        arrays += [rows, check_targets(learner.model, f"y_{kind}", y, rows.shape[:2])]
+        rows = check_features(learner.model, f"X_{kind}", X, axes=("num_tasks", "rows"), least=1)
+        targets = check_targets(learner.model, f"y_{kind}", y, rows.shape[:2])
+        check_fits(f"X_{kind}", rows, learner.dtype)
+        check_fits(f"y_{kind}", targets, learner.dtype)
+        arrays += [rows, targets]
     tasks = len(arrays[0])
     if len(arrays[2]) != tasks:
         raise ValueError(

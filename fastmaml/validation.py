@@ -75,7 +75,9 @@ def check_dtype(value: Any) -> np.dtype[Any]:
 def check_seed(value: Any, name: str = "random_state") -> int:
     """Return a seed of 64 bits."""
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, Integral):
-        raise TypeError(f"{name} is {value!r} ({type(value).__name__}); give a whole number or None")
+        raise TypeError(
+            f"{name} is {value!r} ({type(value).__name__}); give a whole number from 0 to 2**64 - 1"
+        )
     seed = int(value)
     if not 0 <= seed < SEED_LIMIT:
         raise ValueError(f"{name} is {seed}; give a whole number from 0 to 2**64 - 1")

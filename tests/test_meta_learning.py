@@ -6,9 +6,11 @@ import re
 import numpy as np
 import pytest
 from engine import engine
+from scipy.stats import t as student
 from sizes import COMPILED, size
 
 from fastmaml import AdaptedModel, TaskSet, algorithms, meta_gradient, meta_train, models, optimizers, sources
+from fastmaml.evaluation import mean_interval
 from fastmaml.training import Training
 
 WEIGHTS = np.array([[1.5, -0.5], [-1.0, 2.0], [0.5, 0.0]])
@@ -232,6 +234,19 @@ def test_scores_of_tasks():
     np.testing.assert_allclose(scores.losses, scores.scores, rtol=1e-12)
     assert not scores.diverged.any()
     assert (np.diff(scores.losses.mean(axis=0)) < 0).all()
+    for column, values in enumerate(scores.losses.T):
+        expected = student.interval(0.95, 49, values.mean(), values.std(ddof=1) / np.sqrt(50))
+        np.testing.assert_allclose(scores.loss_interval[column], expected, rtol=1e-12)
+    assert scores.score_interval.tobytes() == mean_interval(scores.scores).tobytes()
+    with pytest.raises(TypeError, match="LinearTasks has no number of tasks; give num_tasks"):
+        run.score(source)
+
+
+def test_all_tasks_of_a_table_are_scored():
+    table = sources.Table(TASKS["numbers"], shots=6)
+    parts = algorithms.MAML(2, 1, 0.1), table, optimizers.SGD()
+    run = meta_train(LINEAR, *parts, tasks_per_batch=5, epochs=0, random_state=0)
+    assert len(run.score(table, steps=(1,)).losses) == len(TASKS["numbers"])
 
 
 def given(tasks=2, rows=3, features=2):
@@ -246,7 +261,13 @@ LINEAR = models.Linear(2)
     ("call", "message"),
     [
         (lambda: models.MLP(1, ()), "hidden is empty"),
-        (lambda: models.MLP(1, 40), "hidden is 40; give a sequence, such as (40,)"),
+        (lambda: models.MLP(1, 40), "hidden is 40; give the units of each hidden layer, such as (40,)"),
+        (lambda: models.MLP(1, None), "hidden is None; give the units of each hidden layer"),
+        (lambda: sources.Sinusoid(amplitude=None), "amplitude is None; give a number, or two for a range"),
+        (lambda: sources.Sinusoid(phase=True), "phase is True; give a number, or two for a range"),
+        (lambda: sources.Sinusoid(x=(1, -1)), "x is (1, -1); give the lower end first"),
+        (lambda: sources.Sinusoid(x=[0, math.inf]), "x is [0, inf]; give a number, or two for a range"),
+        (lambda: sources.Episodes(None, [0]), "X has shape (); give (num_rows, num_features)"),
         (lambda: models.MLP(1, (4, 0)), "each number of hidden is 0; give a whole number, at least 1"),
         (
             lambda: models.MLP(1, activation="gelu"),
@@ -259,8 +280,10 @@ LINEAR = models.Linear(2)
         (lambda: models.Linear(1, l2=-1), "l2 is -1.0"),
         (lambda: algorithms.MAML(3), "order is 3; give one of 1, 2"),
         (lambda: algorithms.MAML(inner_steps=0), "inner_steps is 0"),
-        (lambda: algorithms.MAML(inner_rate=-0.1), "inner_rate holds -0.1; give numbers of 0 or larger"),
-        (lambda: algorithms.MAML(inner_rate=math.nan), "inner_rate holds nan"),
+        (lambda: algorithms.MAML(inner_rate=-0.1), "inner_rate is -0.1; give a finite number, 0 or larger"),
+        (lambda: algorithms.MAML(inner_rate=[0.1, -0.1]), "inner_rate holds -0.1; give numbers of 0 or"),
+        (lambda: algorithms.MAML(inner_rate=math.nan), "inner_rate is nan"),
+        (lambda: algorithms.MAML(inner_rate=True), "inner_rate is True (bool); give a number"),
         (
             lambda: algorithms.MAML(learned_rates="unit"),
             "learned_rates is 'unit'; give one of None, 'parameter'",
@@ -276,7 +299,27 @@ LINEAR = models.Linear(2)
         ),
         (
             lambda: meta_gradient(LINEAR, algorithms.MAML(), np.zeros(3), *given(features=3)),
-            "X_support has shape (2, 3, 3); expected (rows, 2), or with several tasks (tasks, rows, 2)",
+            "X_support has shape (2, 3, 3); expected (num_tasks, rows, 2)",
+        ),
+        (
+            lambda: meta_gradient(LINEAR, algorithms.MAML(), np.zeros(3), *given(rows=0)),
+            "X_support has shape (2, 0, 2); give at least 1 rows",
+        ),
+        (
+            lambda: meta_gradient(
+                LINEAR, algorithms.MAML(), np.zeros(3), *[1e39 * part for part in given()], dtype="float32"
+            ),
+            "too large for float32; give smaller numbers or dtype='float64'",
+        ),
+        (
+            lambda: meta_gradient(
+                models.Linear(2, l2=1e39), algorithms.MAML(), np.zeros(3), *given(), dtype="float32"
+            ),
+            "l2 holds 1e+39, too large for float32",
+        ),
+        (
+            lambda: meta_gradient(LINEAR, algorithms.MAML(), np.zeros(3), *given(), inner_rates=[0.1]),
+            "inner_rates is given, but MAML learns no rates here",
         ),
         (
             lambda: meta_gradient(models.Softmax(2, 3), algorithms.MAML(), np.zeros(9), *given()),

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from fastmaml.algorithms.inner_loop import InnerLoop
-from fastmaml.arrays import as_array, finite_floats
+from fastmaml.arrays import as_array, check_fits, finite_floats
 from fastmaml.models import Model, num_parameters, pad, positions, theta_width
 from fastmaml.validation import MOST_STEPS, check_count, check_rate
 
@@ -32,6 +32,8 @@ class Algorithm:
     def __post_init__(self) -> None:
         check_count("inner_steps", self.inner_steps, maximum=MOST_STEPS)
         rates = as_array("inner_rate", self.inner_rate)
+        if rates.ndim == 0:
+            check_rate("inner_rate", self.inner_rate)
         if rates.ndim > 2:
             raise ValueError(
                 f"inner_rate has shape {rates.shape}; give a number, (num_parameters,) or "
@@ -78,15 +80,13 @@ class Algorithm:
     def _inner_loop(self, model: Model, rates: np.ndarray, dtype: np.dtype[Any]) -> InnerLoop:
         """Describe the inner loop with fixed rates (rate_steps, num_parameters)."""
         spec, penalties = model.spec(), model.penalties()
-        padded = pad(spec, rates, dtype)
-        if not np.isfinite(padded).all():
-            raise ValueError(
-                f"inner_rate holds {rates.max():g}, too large for {dtype.name}; give smaller rates"
-            )
+        check_fits("inner_rate", rates, dtype)
+        if penalties is not None:
+            check_fits("l2", penalties, dtype)
         return InnerLoop.with_rates(
             positions(spec),
             int(self.inner_steps),
-            padded,
+            pad(spec, rates, dtype),
             None if penalties is None else pad(spec, penalties, dtype),
             0.0 if self.clip_norm is None else float(self.clip_norm),
         )

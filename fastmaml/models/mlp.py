@@ -52,11 +52,13 @@ class MLP(Layered):
 
     def __post_init__(self) -> None:
         check_count("num_features", self.num_features)
-        if isinstance(self.hidden, (int, np.integer)):
+        try:
+            sizes = tuple(self.hidden)
+        except TypeError:
             raise TypeError(
-                f"hidden is {self.hidden!r}; give a sequence, such as ({self.hidden},) for one layer"
-            )
-        object.__setattr__(self, "hidden", tuple(self.hidden))
+                f"hidden is {self.hidden!r}; give the units of each hidden layer, such as (40,) for one layer"
+            ) from None
+        object.__setattr__(self, "hidden", sizes)
         if not self.hidden:
             raise ValueError("hidden is empty; give the units of each hidden layer, or use models.Linear")
         for size in self.hidden:

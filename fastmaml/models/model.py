@@ -180,14 +180,17 @@ class Layered(Model):
         return np.concatenate(parts)
 
 
-def check_features(model: Model, name: str, X: Any) -> np.ndarray:
-    """Return finite rows (..., num_features) as float64, of two axes or, with several tasks, three."""
+def check_features(
+    model: Model, name: str, X: Any, *, axes: tuple[str, ...] = ("rows",), least: int = 0
+) -> np.ndarray:
+    """Return finite rows (*axes, num_features) as float64, at least so many along each of the axes."""
     array = as_array(name, X)
-    if array.ndim not in (2, 3) or array.shape[-1] != model.num_features:
-        raise ValueError(
-            f"{name} has shape {array.shape}; expected (rows, {model.num_features}), or with several tasks "
-            f"(tasks, rows, {model.num_features})"
-        )
+    if array.ndim != len(axes) + 1 or array.shape[-1] != model.num_features:
+        wanted = ", ".join([*axes, str(model.num_features)])
+        raise ValueError(f"{name} has shape {array.shape}; expected ({wanted})")
+    if min(array.shape[:-1]) < least:
+        few = axes[int(np.argmin(array.shape[:-1]))]
+        raise ValueError(f"{name} has shape {array.shape}; give at least {least} {few.removeprefix('num_')}")
     return finite_floats(name, array, ("task", "row", "column")[-array.ndim :])
 
 
@@ -195,10 +198,10 @@ def check_targets(model: Model, name: str, y: Any, rows: tuple[int, ...]) -> np.
     """Return targets that fit the model, as float64 of shape (*rows, num_targets)."""
     array = as_array(name, y)
     targets = model.num_targets
-    if array.shape not in (((*rows, targets), rows) if targets == 1 else ((*rows, targets),)):
-        raise ValueError(
-            f"{name} has shape {array.shape}; expected {(*rows, targets)}, {targets} for each row"
-        )
+    shapes = (rows, (*rows, 1)) if targets == 1 else ((*rows, targets),)
+    if array.shape not in shapes:
+        wanted = " or ".join(map(str, shapes))
+        raise ValueError(f"{name} has shape {array.shape}; expected {wanted}, {targets} for each row")
     axes = ("task", "row")[-len(rows) :]
     values = finite_floats(name, array, (*axes, "column")[: array.ndim])
     model.check_targets(name, values)

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from fastmaml.arrays import as_array
 from fastmaml.numerics.philox import PURPOSE_ORDER, PURPOSE_ROWS
 from fastmaml.sources.contract import Requirements, draw, matrix, requirements
 from fastmaml.sources.shuffling import shuffle
@@ -46,7 +47,7 @@ class EpisodesSpec(NamedTuple):
     max_rows: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Episodes(Source):
     """N-way, k-shot tasks from a labelled table.
 
@@ -79,7 +80,10 @@ class Episodes(Source):
     def __post_init__(self) -> None:
         check_count("ways", self.ways, 2)
         check_rows(self.shots, self.queries)
-        table = TaskSet.from_groups(self.X, np.zeros(len(self.X)), self.labels)
+        X = as_array("X", self.X)
+        if X.ndim != 2:
+            raise ValueError(f"X has shape {X.shape}; give (num_rows, num_features)")
+        table = TaskSet.from_groups(X, np.zeros(len(X)), self.labels)
         if self.ways > len(table):
             raise ValueError(
                 f"ways is {self.ways} but labels has {len(table)} classes; give at most that many"

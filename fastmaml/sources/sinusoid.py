@@ -26,6 +26,7 @@ from fastmaml.sources.source import Source, check_range, check_rows
 from fastmaml.validation import check_flag
 
 UNIT = 2.0**-32
+RANGES = ("amplitude", "phase", "frequency", "x")
 
 
 class SinusoidSpec(NamedTuple):
@@ -101,14 +102,15 @@ class Sinusoid(Source):
     def __post_init__(self) -> None:
         check_rows(self.shots, self.queries)
         check_flag("reveal", self.reveal)
-        for name in ("amplitude", "phase", "frequency", "x"):
-            check_range(name, getattr(self, name))
+        for name in RANGES:
+            # As numbers and tuples: an array or a list could be changed, and could not be compared.
+            object.__setattr__(self, name, check_range(name, getattr(self, name)))
 
     def lower(self, seed: int) -> SinusoidSpec:
         """Return the spec."""
-        ranges = [check_range(name, getattr(self, name)) for name in ("amplitude", "phase", "frequency", "x")]
+        ranges = np.array([np.broadcast_to(getattr(self, name), 2) for name in RANGES])
         sizes = int(self.shots), int(self.queries), int(self.reveal)
-        return SinusoidSpec(np.uint64(seed), *sizes, np.array(ranges))
+        return SinusoidSpec(np.uint64(seed), *sizes, ranges)
 
 
 @requirements.register(SinusoidSpec)

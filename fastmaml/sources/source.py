@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from numbers import Real
 from typing import Any
 
 import numpy as np
 
+from fastmaml.arrays import as_array, finite_floats
 from fastmaml.sources.contract import requirements
 from fastmaml.validation import check_count
 
@@ -120,11 +120,18 @@ def as_source(source: Any) -> Source:
     )
 
 
-def check_range(name: str, value: Any) -> tuple[float, float]:
-    """Return the two ends of a range of finite numbers, from one number or from two."""
-    ends = (value, value) if isinstance(value, Real) else tuple(value)
-    if len(ends) != 2 or not all(isinstance(end, Real) and np.isfinite(float(end)) for end in ends):
-        raise ValueError(f"{name} is {value!r}; give a number, or two for a range: (lowest, highest)")
+def check_range(name: str, value: Any) -> float | tuple[float, float]:
+    """Return a finite number, or the two ends of a range of finite numbers."""
+    wanted = "give a number, or two for a range: (lowest, highest)"
+    array = as_array(name, value)
+    if array.shape not in ((), (2,)) or array.dtype.kind == "b":
+        raise ValueError(f"{name} is {value!r}; {wanted}")
+    try:
+        ends = finite_floats(name, array, ("end",)[: array.ndim])
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"{name} is {value!r}; {wanted}, all finite") from None
+    if array.ndim == 0:
+        return float(ends)
     low, high = map(float, ends)
     if low > high:
         raise ValueError(f"{name} is {value!r}; give the lower end first")
