@@ -209,6 +209,8 @@ def maml_task_gradients(
     width = trajectory.shape[2]
     spread(meta, tasks, width, trajectory[0])
     each_step = epoch < algorithm.step_loss_epochs and steps > 1
+    # Where nothing stands behind theta's gradient, and nothing scales it, it need not be moved.
+    in_place = not each_step and inner.num_rates == 0
     # One call for support and query rows: it is inlined, and once is enough. The query gradient is wanted
     # after the last step, or after every step but none.
     for s in range(steps + 1):
@@ -225,14 +227,15 @@ def maml_task_gradients(
                     s,
                     want_loss and (last or (s == 0 and not on_query)),
                     scratch.saved,
-                    scratch.query_gradients[s] if on_query else applied[s],
+                    (gradients_out if in_place else scratch.query_gradients[s]) if on_query else applied[s],
                     query_losses_out if on_query else support_losses_out,
                 )
         if not last:
             room, after = scratch.rates[s], trajectory[s + 1]
             take_step(inner, meta, s, tasks, trajectory[s], applied[s], norms[s], room, after)
-    weight = meta.dtype.type(step_loss_weight(algorithm, epoch, steps))
-    set_scaled(weight, scratch.query_gradients[steps], tasks, width, gradients_out)
+    if not in_place:
+        weight = meta.dtype.type(step_loss_weight(algorithm, epoch, steps))
+        set_scaled(weight, scratch.query_gradients[steps], tasks, width, gradients_out)
     if inner.num_rates > 0:
         gradients_out[:, width:] = 0
     second_order = epoch >= algorithm.second_order_from

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from fastmaml.numerics.elementary import exp_nonpositive, expm1_nonpositive
+from fastmaml.numerics.flat import rectify
 from fastmaml.runtime.compilation import exact, kernel
 
 RELU, TANH, SILU = 0, 1, 2
@@ -52,6 +53,7 @@ def _silu(a: Any, slopes_out: Any, bends_out: Any) -> None:
 def activate(activation: int, a: Any, slopes_out: Any, bends_out: Any) -> None:
     """Replace a (flat) by the activation of it; write its derivative and its second derivative there.
 
+    They are numbers of whole rows, a multiple of `fastmaml.numerics.flat.ROW`.
     For ReLU the second derivative, which is zero, is not written.
     """
     if activation == TANH:
@@ -59,8 +61,4 @@ def activate(activation: int, a: Any, slopes_out: Any, bends_out: Any) -> None:
     elif activation == SILU:
         _silu(a, slopes_out, bends_out)
     else:
-        one, zero = a.dtype.type(1), a.dtype.type(0)
-        for k in range(a.size):
-            # Written so that NaN stays NaN.
-            slopes_out[k] = zero if a[k] <= zero else one
-            a[k] = zero if a[k] <= zero else a[k]
+        rectify(a, 0, a.size, slopes_out, 0)

@@ -16,7 +16,7 @@ Where the last layer alone moves in an inner loop (ANIL), the layers below are r
 steps. On the way back ``D'_L W_L^T + D_L V_L^T`` is added up over the steps: what follows is linear.
 
 In theta each layer has its weights (inputs, outputs) and then its biases (outputs,), every row of them
-padded with zeros to a multiple of `fastmaml.numerics.dense.ROW`; the weights of a single output lie in one
+padded with zeros to a multiple of `fastmaml.numerics.flat.ROW`; the weights of a single output lie in one
 row.
 """
 
@@ -48,16 +48,8 @@ from fastmaml.models.losses import (
     mean_score,
     predictions,
 )
-from fastmaml.numerics.dense import (
-    ROW,
-    add,
-    gather,
-    multiply,
-    multiply_vector,
-    padded_row,
-    scale,
-    transpose,
-)
+from fastmaml.numerics.dense import multiply, multiply_vector, transpose
+from fastmaml.numerics.flat import ROW, add, gather, padded_row, scale
 from fastmaml.runtime.compilation import kernel
 
 # What is kept of each row and layer, in this order: activations H, slopes f', bends f'' or B * f'', errors

@@ -1,14 +1,9 @@
 """Small matrix products for the layers of a network, and transposes.
 
-Everything is laid out in rows that are padded with zeros to a multiple of `ROW` numbers, so that no load and
-no store needs a mask. The product keeps a tile of some rows by some vectors of the result in registers while
-it goes along the inner dimension; tiles were chosen so that the sixteen registers of AVX2 hold them (K. Goto
-and R. A. van de Geijn, "Anatomy of high-performance matrix multiplication", 2008, section 4, without their
-packing: everything here fits the first-level cache).
-
-Arrays are taken for what lies flat in memory, from a place on that is given behind each: a slice would cost
-more to compile, and to make, than what is done with it. Each function has its meaning in plain Python beside
-it.
+Rows and places are those of `fastmaml.numerics.flat`. The product keeps a tile of some rows by some vectors
+of the result in registers while it goes along the inner dimension; tiles were chosen so that the sixteen
+registers of AVX2 hold them (K. Goto and R. A. van de Geijn, "Anatomy of high-performance matrix
+multiplication", 2008, section 4, without their packing: everything here fits the first-level cache).
 """
 
 from __future__ import annotations
@@ -17,36 +12,14 @@ from typing import Any
 
 import numpy as np
 from llvmlite import ir
-from numba.core import cgutils, types
 
-from fastmaml.numerics.lanes import (
-    FOUR,
-    Lanes,
-    PickedRows,
-    array_parts,
-    call_once,
-    check_layout,
-    compile_as,
-)
-from fastmaml.runtime.compilation import kernel
+from fastmaml.numerics.flat import ROW, VECTOR_BYTES, flat_call, padded_row, part_of
+from fastmaml.numerics.lanes import FOUR, Lanes, compile_as
 from fastmaml.runtime.emission import emit_loop
 
-# Numbers that rows are padded to.
-ROW = 8
-VECTOR_BYTES = 32
 # Rows and vectors of a tile: 4 x 3 sums, 3 vectors and a factor are 16 registers.
 TILE_ROWS = (4, 2, 1)
 TILE_VECTORS = 3
-
-
-@kernel
-def padded_row(length: int) -> int:
-    """Return the length of a row of a matrix with so many columns."""
-    return (length + ROW - 1) // ROW * ROW
-
-
-def _from(array: Any, at: int, count: int) -> Any:
-    return array.reshape(-1)[at : at + count]
 
 
 def multiply(
@@ -74,10 +47,10 @@ def multiply(
     entries = np.arange(rows)[:, np.newaxis] * row_step + np.arange(inner) * inner_step
     places = np.arange(rows)[:, np.newaxis] * start_step + np.arange(width)
     before = start.reshape(-1)[start_at + places]
-    product = left.reshape(-1)[left_at + entries] @ _from(right, right_at, inner * width).reshape(
+    product = left.reshape(-1)[left_at + entries] @ part_of(right, right_at, inner * width).reshape(
         inner, width
     )
-    _from(out, out_at, rows * width)[:] = (before + product).reshape(-1)
+    part_of(out, out_at, rows * width)[:] = (before + product).reshape(-1)
 
 
 def multiply_vector(
@@ -98,9 +71,10 @@ def multiply_vector(
     start: one number for all rows, or with a step of 1 one for each; may be out itself. out has room for
     rows rounded up to a multiple of 4.
     """
-    before = _from(start, start_at, rows if start_step else 1)
-    product = _from(matrix, matrix_at, rows * width).reshape(rows, width) @ _from(vector, vector_at, width)
-    _from(out, out_at, rows)[:] = before + product
+    before = part_of(start, start_at, rows if start_step else 1)
+    table = part_of(matrix, matrix_at, rows * width).reshape(rows, width)
+    product = table @ part_of(vector, vector_at, width)
+    part_of(out, out_at, rows)[:] = before + product
 
 
 def transpose(matrix: Any, matrix_at: int, rows: int, columns: int, out: Any, out_at: int) -> None:
@@ -110,26 +84,8 @@ def transpose(matrix: Any, matrix_at: int, rows: int, columns: int, out: Any, ou
     """
     wide, high = padded_row(columns), padded_row(rows)
     square = np.zeros((high, wide), out.dtype)
-    square[:rows, :columns] = _from(matrix, matrix_at, rows * wide).reshape(rows, wide)[:, :columns]
-    _from(out, out_at, wide * high)[:] = square.T.reshape(-1)
-
-
-def scale(factors: Any, factors_at: int, count: int, out: Any, out_at: int) -> None:
-    """Multiply ``count`` numbers of out, a multiple of `ROW`, by factors."""
-    _from(out, out_at, count)[:] *= _from(factors, factors_at, count)
-
-
-def add(addends: Any, addends_at: int, count: int, out: Any, out_at: int) -> None:
-    """Add addends to ``count`` numbers of out, a multiple of `ROW`."""
-    _from(out, out_at, count)[:] += _from(addends, addends_at, count)
-
-
-def gather(X: Any, index: Any, index_at: int, rows: int, out: Any, out_at: int) -> None:
-    """Write picked rows of a matrix X (any, features), of either precision, padded with zeros."""
-    features = X.shape[1]
-    room = _from(out, out_at, rows * padded_row(features)).reshape(rows, -1)
-    room[:, features:] = 0
-    room[:, :features] = X[_from(index, index_at, rows)]
+    square[:rows, :columns] = part_of(matrix, matrix_at, rows * wide).reshape(rows, wide)[:, :columns]
+    part_of(out, out_at, wide * high)[:] = square.T.reshape(-1)
 
 
 def _emit_multiply(builder: Any, dtype: Any, args: Any) -> None:
@@ -227,52 +183,9 @@ def _emit_multiply_vector(builder: Any, dtype: Any, args: Any) -> None:
     emit_loop(builder, lanes.integer(0), rows, FOUR, [], group)
 
 
-def _emit_elementwise(name: str) -> Any:
-    def emit(builder: Any, dtype: Any, args: Any) -> None:
-        operands, count, out = args
-        lanes = Lanes(builder, dtype, VECTOR_BYTES)
-
-        def block(place: Any, _: list[Any]) -> list[Any]:
-            values = lanes.load(out, place), lanes.load(operands, place)
-            lanes.store(getattr(builder, name)(*values), out, place)
-            return []
-
-        emit_loop(builder, lanes.integer(0), count, lanes.count, [], block)
-
-    emit.__name__ = f"_emit_{name}"
-    return emit
-
-
-def _emit_gather(builder: Any, matrix_dtype: Any, dtype: Any, args: Any) -> None:
-    data, features, index, rows, out = args
-    lanes = Lanes(builder, dtype, VECTOR_BYTES)
-    source = PickedRows(lanes, matrix_dtype, data, features)
-    padded = builder.add(features, lanes.integer(ROW - 1))
-    padded = builder.mul(builder.sdiv(padded, lanes.integer(ROW)), lanes.integer(ROW))
-
-    def row(number: Any, _: list[Any]) -> list[Any]:
-        begin, target = source.start(index, number), builder.mul(number, padded)
-
-        def block(column: Any, _: list[Any]) -> list[Any]:
-            lanes.store(source.load(builder.add(begin, column)), out, builder.add(target, column))
-            return []
-
-        def nothing(column: Any, _: list[Any]) -> list[Any]:
-            lanes.store(lanes.zero, out, builder.add(target, column))
-            return []
-
-        emit_loop(builder, lanes.integer(0), source.last, lanes.count, [], block)
-        lanes.store(source.load_last(builder.add(begin, source.last)), out, builder.add(target, source.last))
-        after = builder.add(source.last, lanes.integer(lanes.count))
-        emit_loop(builder, after, padded, lanes.count, [], nothing)
-        return []
-
-    emit_loop(builder, lanes.integer(0), rows, 1, [], row)
-
-
 def _emit_transpose(builder: Any, dtype: Any, args: Any) -> None:
     matrix, rows, columns, out = args
-    lanes = Lanes(builder, dtype, FOUR * dtype.bitwidth // 8)
+    lanes = Lanes(builder, dtype, VECTOR_BYTES)
     wide, high = (
         builder.mul(
             builder.sdiv(builder.add(length, lanes.integer(ROW - 1)), lanes.integer(ROW)), lanes.integer(ROW)
@@ -281,79 +194,87 @@ def _emit_transpose(builder: Any, dtype: Any, args: Any) -> None:
     )
     side = lanes.count
 
-    def block(row: Any, column: Any) -> None:
-        """Transpose four by four numbers; rows behind the last are zeros."""
-        parts = []
-        for i in range(side):
-            number = builder.add(row, lanes.integer(i))
-            there = builder.icmp_signed("<", number, rows)
-            number = builder.select(there, number, lanes.integer(0))
-            value = lanes.load(matrix, builder.add(builder.mul(number, wide), column))
-            parts.append(builder.select(there, value, lanes.zero))
-        low = [lanes.shuffle(parts[i], parts[i + 1], [0, 4, 1, 5]) for i in (0, 2)]
-        high_halves = [lanes.shuffle(parts[i], parts[i + 1], [2, 6, 3, 7]) for i in (0, 2)]
-        turned = [
-            lanes.shuffle(pair[0], pair[1], order)
-            for pair in (low, high_halves)
-            for order in ([0, 1, 4, 5], [2, 3, 6, 7])
-        ]
-        for i, value in enumerate(turned):
-            number = builder.add(column, lanes.integer(i))
-            lanes.store(value, out, builder.add(builder.mul(number, high), row))
+    def some_rows(row: Any, load: Any) -> None:
+        """Transpose as many rows as a vector has lanes."""
+        target = builder.gep(out, [row])
 
-    def some_rows(row: Any, _: list[Any]) -> list[Any]:
         def some_columns(column: Any, _: list[Any]) -> list[Any]:
-            block(row, column)
+            parts = [load(i, column) for i in range(side)]
+            for i, value in enumerate(_turned(lanes, parts)):
+                number = builder.add(column, lanes.integer(i))
+                lanes.store(value, target, builder.mul(number, high))
             return []
 
         emit_loop(builder, lanes.integer(0), wide, side, [], some_columns)
+
+    def whole(row: Any, _: list[Any]) -> list[Any]:
+        begins = [builder.mul(builder.add(row, lanes.integer(i)), wide) for i in range(side)]
+        some_rows(row, lambda i, column: lanes.load(matrix, builder.add(begins[i], column)))
         return []
 
-    emit_loop(builder, lanes.integer(0), high, side, [], some_rows)
+    def broken(row: Any, _: list[Any]) -> list[Any]:
+        """Take zeros for the rows behind the last."""
+        there = [builder.icmp_signed("<", builder.add(row, lanes.integer(i)), rows) for i in range(side)]
+
+        def load(i: int, column: Any) -> Any:
+            number = builder.select(there[i], builder.add(row, lanes.integer(i)), lanes.integer(0))
+            value = lanes.load(matrix, builder.add(builder.mul(number, wide), column))
+            return builder.select(there[i], value, lanes.zero)
+
+        some_rows(row, load)
+        return []
+
+    end = builder.mul(builder.sdiv(rows, lanes.integer(side)), lanes.integer(side))
+    emit_loop(builder, lanes.integer(0), end, side, [], whole)
+    emit_loop(builder, end, high, side, [], broken)
 
 
-def _flat_call(emit: Any) -> Any:
-    """Make instructions of an emitter of pointers and whole numbers: an array and a place are one pointer."""
+def _turned(lanes: Lanes, rows: list[Any]) -> list[Any]:
+    """Transpose a square of vectors, in steps that exchange ever larger parts of two of them.
 
-    def instructions(typingctx: Any, *given: Any) -> Any:
-        arrays = [kind for kind in given if isinstance(kind, types.Array)]
-        check_layout(*arrays)
+    Each step is the transpose of two by two squares of ``size`` lanes. Those within 16 bytes interleave, for
+    which there is an instruction; the order of lanes and vectors that this leaves is put right at the end.
+    """
+    side = lanes.count
+    half = side // 2
+    # Where lane l of vector v of the result stands: row and lane of what was given.
+    places = [[(row, lane) for lane in range(side)] for row in range(side)]
+    vectors = list(rows)
 
-        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            arguments = []
-            pointer = None
-            for kind, value in zip(given, cgutils.unpack_tuple(builder, args[0], len(given)), strict=True):
-                if isinstance(kind, types.Array):
-                    pointer, _ = array_parts(context, builder, kind, value)
-                    continue
-                number = context.cast(builder, value, kind, types.int64)
-                arguments.append(number if pointer is None else builder.gep(pointer, [number]))
-                pointer = None
-            call_once(builder, emit, (arrays[-1].dtype,), arguments)
-            return context.get_dummy_value()
+    def exchange(first: int, second: int, order: tuple[list[int], list[int]]) -> None:
+        a, b = vectors[first], vectors[second]
+        both = places[first] + places[second]
+        vectors[first], vectors[second] = (lanes.shuffle(a, b, chosen) for chosen in order)
+        places[first], places[second] = ([both[lane] for lane in chosen] for chosen in order)
 
-        return types.none(types.StarArgTuple(given)), generate  # type: ignore[attr-defined]
+    within = half // 2
+    # Interleave single lanes, then pairs, within each 16 bytes.
+    size = 1
+    while size <= within:
+        low = [
+            begin + of * side + k
+            for base in (0, half)
+            for begin in range(base, base + within, size)
+            for of in (0, 1)
+            for k in range(size)
+        ]
+        high = [lane + within for lane in low]
+        for first in range(side):
+            if not first & size:
+                exchange(first, first + size, (low, high))
+        size *= 2
+    # Exchange whole 16 bytes.
+    order = ([*range(half), *range(side, side + half)], [*range(half, side), *range(side + half, 2 * side)])
+    for first in range(half):
+        exchange(first, first + half, order)
+    result = [None] * side
+    for vector, stands in zip(vectors, places, strict=True):
+        column = stands[0][1]
+        assert stands == [(row, column) for row in range(side)]
+        result[column] = vector
+    return result
 
-    return instructions
 
-
-def _gather(typingctx: Any, X: Any, index: Any, index_at: Any, rows: Any, out: Any, out_at: Any) -> Any:
-    check_layout(X, index, out)
-
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        data, shape = array_parts(context, builder, X, args[0])
-        picked, _ = array_parts(context, builder, index, args[1])
-        room, _ = array_parts(context, builder, out, args[4])
-        values = [data, shape[1], builder.gep(picked, [args[2]]), args[3], builder.gep(room, [args[5]])]
-        call_once(builder, _emit_gather, (X.dtype, out.dtype), values)
-        return context.get_dummy_value()
-
-    return types.none(X, index, types.int64, types.int64, out, types.int64), generate
-
-
-compile_as(_flat_call(_emit_multiply), multiply)
-compile_as(_flat_call(_emit_multiply_vector), multiply_vector)
-compile_as(_flat_call(_emit_transpose), transpose)
-compile_as(_flat_call(_emit_elementwise("fmul")), scale)
-compile_as(_flat_call(_emit_elementwise("fadd")), add)
-compile_as(_gather, gather)
+compile_as(flat_call(_emit_multiply), multiply)
+compile_as(flat_call(_emit_multiply_vector), multiply_vector)
+compile_as(flat_call(_emit_transpose), transpose)

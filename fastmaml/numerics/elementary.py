@@ -183,10 +183,11 @@ def logistic_loss(z: Any, y: Any, count: int) -> float:
 @exact
 def all_finite(values: Any) -> bool:
     """Tell whether every entry of a vector is finite."""
-    bad = 0
+    bad = False
     for k in range(values.size):
-        bad += 0 if abs(values[k]) < np.inf else 1
-    return bad == 0
+        # Not `or`, which would look at one after the other.
+        bad = bad | (not (abs(values[k]) < np.inf))
+    return not bad
 
 
 @kernel
