@@ -12,6 +12,7 @@ from fastmaml.models import (
     LogisticSpec,
     NetworkSpec,
     Rows,
+    SingleLayerSpec,
     hessian_vector_products,
     loss_gradients,
     num_parameters,
@@ -37,7 +38,8 @@ def ours(contract):
 def test_everything_registered_is_tested_here():
     # Networks, and algorithms in all their forms, are in `test_family`.
     called = {CalledModel, CalledHead}
-    assert ours(loss_gradients) - called == ours(hessian_vector_products) - called == {*MODELS, NetworkSpec}
+    others = {NetworkSpec, SingleLayerSpec}
+    assert ours(loss_gradients) - called == ours(hessian_vector_products) - called == {*MODELS, *others}
     assert ours(task_gradients) == {MAMLSpec, ANILSpec, ReptileSpec}
 
 

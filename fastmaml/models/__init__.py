@@ -23,6 +23,7 @@ from fastmaml.models.logistic import Logistic, LogisticSpec
 from fastmaml.models.mlp import MLP
 from fastmaml.models.model import Model, as_model, check_features, check_targets, pad, theta_width, unpad
 from fastmaml.models.network import NetworkSpec
+from fastmaml.models.single_layer import SingleLayerSpec
 from fastmaml.models.softmax import Softmax
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "Model",
     "NetworkSpec",
     "Rows",
+    "SingleLayerSpec",
     "Softmax",
     "as_model",
     "check_features",

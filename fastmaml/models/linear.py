@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fastmaml.models.activations import RELU
+from fastmaml.models.layers import Layers
 from fastmaml.models.losses import LOSSES, POISSON
 from fastmaml.models.model import Layered, no_negatives
-from fastmaml.models.network import NetworkSpec
+from fastmaml.models.single_layer import SingleLayerSpec
 from fastmaml.validation import check_choice, check_count
 
 
@@ -52,9 +52,9 @@ class Linear(Layered):
     def _sizes(self) -> tuple[int, ...]:
         return int(self.num_features), int(self.num_outputs)
 
-    def spec(self) -> NetworkSpec:
+    def spec(self) -> SingleLayerSpec:
         """Return the spec."""
-        return NetworkSpec.of_sizes(self._sizes(), RELU, LOSSES[self.loss], int(self.intercept))
+        return SingleLayerSpec(Layers.of_sizes(self._sizes(), LOSSES[self.loss], int(self.intercept)))
 
     def check_targets(self, name: str, y: np.ndarray) -> None:
         """Raise where the loss is Poisson's and a target is negative."""

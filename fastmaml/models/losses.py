@@ -23,6 +23,7 @@ from fastmaml.numerics.elementary import (
     sigmoid_both_ways,
     sigmoid_in_place,
 )
+from fastmaml.numerics.softmax import softmax_changes, softmax_rows
 from fastmaml.runtime.compilation import exact, kernel
 
 SQUARED_ERROR, POISSON, BINARY, CATEGORICAL = 0, 1, 2, 3
@@ -32,18 +33,6 @@ LOSSES = {
     "binary_cross_entropy": BINARY,
     "categorical_cross_entropy": CATEGORICAL,
 }
-
-
-@kernel
-def _log_sum_exp(z: Any, begin: int, outputs: int) -> Any:
-    """Return the largest of a row's outputs, and the sum of all exponentials over that of the largest."""
-    largest = z[begin]
-    for c in range(begin + 1, begin + outputs):
-        largest = max(largest, z[c])
-    total = 0.0
-    for c in range(begin, begin + outputs):
-        total += float(exp_nonpositive(z[c] - largest))
-    return largest, total
 
 
 @exact
@@ -92,15 +81,16 @@ def loss_slopes(loss: int, z: Any, y: Any, rows: int, outputs: int, step: int, o
             out[r] = ((one - y[r]) * z[r] - y[r] * other[r]) * scale
     elif loss == CATEGORICAL:
         scale = out.dtype.type(1.0 / rows)
+        softmax_rows(z, rows, outputs, step)
+        for k in range(rows * step):
+            out[k] = z[k] * scale
         for r in range(rows):
             begin, right = r * step, r * step + int(y[r])
-            softmax_row(z, begin, outputs)
             others = out.dtype.type(0)
             for c in range(begin, begin + outputs):
-                others += z[c] if c != right else out.dtype.type(0)
-                out[c] = z[c] * scale
+                others += out[c] if c != right else out.dtype.type(0)
             # The stable form of p - 1.
-            out[right] = -others * scale
+            out[right] = -others
     else:
         scale = out.dtype.type(1.0 / (rows * outputs))
         for r in range(rows):
@@ -114,14 +104,6 @@ def loss_slopes(loss: int, z: Any, y: Any, rows: int, outputs: int, step: int, o
 
 
 @kernel
-def softmax_row(z: Any, begin: int, outputs: int) -> None:
-    """Make probabilities of a row's outputs, in place."""
-    largest, total = _log_sum_exp(z, begin, outputs)
-    for c in range(begin, begin + outputs):
-        z[c] = exp_nonpositive(z[c] - largest) / z.dtype.type(total)
-
-
-@kernel
 def loss_curvature(
     loss: int, z: Any, rows: int, outputs: int, step: int, other: Any, tangents: Any, out: Any
 ) -> None:
@@ -132,14 +114,9 @@ def loss_curvature(
             out[r] = z[r] * other[r] * tangents[r] * scale
     elif loss == CATEGORICAL:
         scale = out.dtype.type(1.0 / rows)
-        for r in range(rows):
-            begin = r * step
-            for c in range(begin, begin + outputs):
-                # p_c (t_c - sum_d p_d t_d), as differences, which do not cancel.
-                difference = out.dtype.type(0)
-                for d in range(begin, begin + outputs):
-                    difference += z[d] * (tangents[c] - tangents[d])
-                out[c] = z[c] * difference * scale
+        softmax_changes(z, 0, tangents, 0, rows, outputs, step, out, 0)
+        for k in range(rows * step):
+            out[k] *= scale
     else:
         scale = out.dtype.type(1.0 / (rows * outputs))
         for r in range(rows):
@@ -154,9 +131,9 @@ def loss_curvature(
 @kernel
 def predictions(loss: int, z: Any, rows: int, outputs: int, step: int, out: Any) -> None:
     """Write what is predicted: means, rates, the probability of class 1, or those of all classes."""
+    if loss == CATEGORICAL:
+        softmax_rows(z, rows, outputs, step)
     for r in range(rows):
-        if loss == CATEGORICAL:
-            softmax_row(z, r * step, outputs)
         for c in range(outputs):
             value = z[r * step + c]
             out[r * outputs + c] = np.exp(value) if loss == POISSON else value

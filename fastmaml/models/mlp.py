@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from fastmaml.models.activations import ACTIVATIONS
+from fastmaml.models.layers import Layers
 from fastmaml.models.losses import BINARY, CATEGORICAL, LOSSES, POISSON
 from fastmaml.models.model import Layered, no_negatives, whole_classes
 from fastmaml.models.network import NetworkSpec
@@ -94,9 +95,8 @@ class MLP(Layered):
 
     def spec(self) -> NetworkSpec:
         """Return the spec."""
-        return NetworkSpec.of_sizes(
-            self._sizes(), ACTIVATIONS[self.activation], LOSSES[self.loss], int(self.intercept)
-        )
+        layers = Layers.of_sizes(self._sizes(), LOSSES[self.loss], int(self.intercept))
+        return NetworkSpec(layers, ACTIVATIONS[self.activation])
 
     def check_targets(self, name: str, y: np.ndarray) -> None:
         """Raise unless the targets fit the loss."""

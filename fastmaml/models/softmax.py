@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fastmaml.models.activations import RELU
+from fastmaml.models.layers import Layers
 from fastmaml.models.losses import CATEGORICAL
 from fastmaml.models.model import Layered, whole_classes
-from fastmaml.models.network import NetworkSpec
+from fastmaml.models.single_layer import SingleLayerSpec
 from fastmaml.validation import check_count
 
 
@@ -43,9 +43,9 @@ class Softmax(Layered):
     def _sizes(self) -> tuple[int, ...]:
         return int(self.num_features), int(self.num_classes)
 
-    def spec(self) -> NetworkSpec:
+    def spec(self) -> SingleLayerSpec:
         """Return the spec."""
-        return NetworkSpec.of_sizes(self._sizes(), RELU, CATEGORICAL, int(self.intercept))
+        return SingleLayerSpec(Layers.of_sizes(self._sizes(), CATEGORICAL, int(self.intercept)))
 
     def check_targets(self, name: str, y: np.ndarray) -> None:
         """Raise unless every target is the number of a class."""

@@ -17,8 +17,10 @@ from fastmaml.numerics.flat import ROW, VECTOR_BYTES, flat_call, padded_row, par
 from fastmaml.numerics.lanes import FOUR, Lanes, compile_as
 from fastmaml.runtime.emission import emit_loop
 
-# Rows and vectors of a tile: 4 x 3 sums, 3 vectors and a factor are 16 registers.
+# Rows and vectors of a tile: 4 x 3 sums, 3 vectors and a factor are 16 registers. A single vector needs more
+# rows: eight sums at once keep two multipliers busy that take four cycles.
 TILE_ROWS = (4, 2, 1)
+TILE_ROWS_OF_ONE = (8, 4, 2, 1)
 TILE_VECTORS = 3
 
 
@@ -121,7 +123,7 @@ def _emit_multiply(builder: Any, dtype: Any, args: Any) -> None:
 
     def column_tiles(column: Any, vectors: int) -> None:
         first = lanes.integer(0)
-        for height in TILE_ROWS:
+        for height in TILE_ROWS_OF_ONE if vectors == 1 else TILE_ROWS:
             whole = builder.mul(
                 builder.sdiv(builder.sub(rows, first), lanes.integer(height)), lanes.integer(height)
             )
