@@ -48,19 +48,21 @@ class Layers(NamedTuple):
         Numbers that the features and each layer's units take in a row of what is kept, added up.
     turned : ndarray of shape (layers + 1,) of int64
         Where each layer's transposed weights begin, and how many numbers they are.
-    loss, intercept : int
-        See `fastmaml.models.losses`; whether the biases are parameters.
+    loss : NamedTuple
+        One of `fastmaml.models.losses`.
+    intercept : int
+        Whether the biases are parameters.
     """
 
     sizes: Any
     offsets: Any
     columns: Any
     turned: Any
-    loss: int
+    loss: Any
     intercept: int
 
     @classmethod
-    def of_sizes(cls, sizes: tuple[int, ...], loss: int, intercept: int) -> Layers:
+    def of_sizes(cls, sizes: tuple[int, ...], loss: Any, intercept: int) -> Layers:
         """Describe layers of features, hidden units and outputs."""
         offsets, turned, columns = [0], [0], [0]
         for layer, (inputs, outputs) in enumerate(pairwise(sizes), 1):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fastmaml.models.layers import Layers
-from fastmaml.models.losses import LOSSES, POISSON
+from fastmaml.models.losses import LOSSES
 from fastmaml.models.model import Layered, no_negatives
 from fastmaml.models.single_layer import SingleLayerSpec
 from fastmaml.validation import check_choice, check_count
@@ -58,5 +58,5 @@ class Linear(Layered):
 
     def check_targets(self, name: str, y: np.ndarray) -> None:
         """Raise where the loss is Poisson's and a target is negative."""
-        if LOSSES[self.loss] == POISSON:
+        if self.loss == "poisson":
             no_negatives(name, y)

@@ -9,7 +9,7 @@ import numpy as np
 
 from fastmaml.models.activations import ACTIVATIONS
 from fastmaml.models.layers import Layers
-from fastmaml.models.losses import BINARY, CATEGORICAL, LOSSES, POISSON
+from fastmaml.models.losses import LOSSES
 from fastmaml.models.model import Layered, no_negatives, whole_classes
 from fastmaml.models.network import NetworkSpec
 from fastmaml.validation import check_choice, check_count
@@ -83,7 +83,7 @@ class MLP(Layered):
     @property
     def classifies(self) -> bool:  # type: ignore[override]
         """Whether the prediction is a class."""
-        return LOSSES[self.loss] in (BINARY, CATEGORICAL)
+        return self.loss in ("binary_cross_entropy", "categorical_cross_entropy")
 
     @property
     def num_classes(self) -> int:  # type: ignore[override]
@@ -102,5 +102,5 @@ class MLP(Layered):
         """Raise unless the targets fit the loss."""
         if self.classifies:
             whole_classes(name, y, self.num_classes)
-        elif LOSSES[self.loss] == POISSON:
+        elif self.loss == "poisson":
             no_negatives(name, y)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fastmaml.models.layers import Layers
-from fastmaml.models.losses import CATEGORICAL
+from fastmaml.models.losses import CategoricalCrossEntropy
 from fastmaml.models.model import Layered, whole_classes
 from fastmaml.models.single_layer import SingleLayerSpec
 from fastmaml.validation import check_count
@@ -45,7 +45,7 @@ class Softmax(Layered):
 
     def spec(self) -> SingleLayerSpec:
         """Return the spec."""
-        return SingleLayerSpec(Layers.of_sizes(self._sizes(), CATEGORICAL, int(self.intercept)))
+        return SingleLayerSpec(Layers.of_sizes(self._sizes(), CategoricalCrossEntropy(), int(self.intercept)))
 
     def check_targets(self, name: str, y: np.ndarray) -> None:
         """Raise unless every target is the number of a class."""
