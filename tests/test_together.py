@@ -12,6 +12,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from fastmaml.engine.drawing import draw_tasks, prepare_epoch
+from fastmaml.engine.gradients import compute_chunk
+from fastmaml.engine.loop import run_region
+from fastmaml.engine.model_pieces import compute_gradients, compute_products
 from fastmaml.runtime import together
 
 pytestmark = pytest.mark.compiled
@@ -93,6 +97,15 @@ class Refusing:
         raise KeyboardInterrupt
 
 
+def test_both_begin_with_what_takes_longest_and_leave_the_other_its_own() -> None:
+    pieces = (prepare_epoch, run_region, compute_chunk, compute_products, draw_tasks, compute_gradients)
+    wanted = [together.Wanted(None, (), f"{piece.__module__}:{piece.__name__}") for piece in pieces]
+    orders = [[task.name.partition(":")[2] for task in order] for order in together.in_order(wanted)]
+    model, chunk = ["compute_gradients", "compute_products"], ["compute_chunk"]
+    between = ["draw_tasks", "prepare_epoch", "run_region"]
+    assert orders == [[*model, *between, *chunk], [*chunk, *between, *model]]
+
+
 def test_no_helper_outlives_an_interruption(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     started: list[subprocess.Popen[bytes]] = []
 
@@ -105,7 +118,8 @@ def test_no_helper_outlives_an_interruption(monkeypatch: pytest.MonkeyPatch, tmp
     monkeypatch.setattr(subprocess, "Popen", Watched)
     monkeypatch.setattr(together, "_can_help", lambda: True)
     monkeypatch.setenv("FASTMAML_CACHE_DIR", str(tmp_path))
-    wanted = [together.Wanted(Refusing(), (), "fastmaml.engine.loop:run_region") for _ in range(2)]
+    name = f"{run_region.__module__}:{run_region.__name__}"
+    wanted = [together.Wanted(Refusing(), (), name) for _ in range(2)]
     with pytest.raises(KeyboardInterrupt):
         together.compile_all(wanted)
     assert [process.poll() is not None for process in started] == [True]

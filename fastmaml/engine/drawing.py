@@ -95,8 +95,8 @@ def draw_tasks(work: Any, epoch: int, first: int, count: int, slot: int, place: 
         draw_task(work, epoch, first + i, slot, place + i, worker)
 
 
-prepare_entry = entry_point(prepare_epoch, cost=0.4)
-draw_entry = entry_point(draw_tasks, cost=1)
+prepare_entry = entry_point(prepare_epoch, cost=0.5)
+draw_entry = entry_point(draw_tasks, cost=1.3)
 
 
 def allocate_drawing(

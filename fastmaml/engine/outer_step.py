@@ -85,7 +85,7 @@ def finish_epoch(work: Any, epoch: int) -> None:
         status[EPOCHS_DONE] = epoch + 1
 
 
-step_entry = entry_point(finish_epoch, cost=1.5)
+step_entry = entry_point(finish_epoch, cost=1.1)
 
 
 def allocate_outer_step(

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from fastmaml.models.activations import RELU, activate
+from fastmaml.models.activations import activate, has_bends
 from fastmaml.models.contract import (
     head_gradients,
     head_products,
@@ -65,12 +65,12 @@ class NetworkSpec(NamedTuple):
     ----------
     layers : Layers
         Its sizes.
-    activation : int
-        See `fastmaml.models.activations`.
+    activation : NamedTuple
+        One of `fastmaml.models.activations`.
     """
 
     layers: Layers
-    activation: int
+    activation: Any
 
 
 register_layers(NetworkSpec)
@@ -149,7 +149,7 @@ def _back_through(
             _errors_below(layers, memory, layer, thetas, theta, saved, kind)
             count, below = count_of(layers, memory, layer - 1), place(layers, memory, kind, layer - 1)
             # Of the losses' own errors the product with f'' is wanted, too.
-            if kind == ERROR and model.activation != RELU:
+            if kind == ERROR and has_bends(model.activation):
                 scale(saved, below, count, saved, place(layers, memory, BEND, layer - 1))
             scale(saved, place(layers, memory, SLOPE, layer - 1), count, saved, below)
 
@@ -242,7 +242,7 @@ def _hessian_vector_products(
                 forward(layers, memory, layer, saved, TANGENT, thetas, theta, saved, tangents, high, TANGENT)
             if layer < depth:
                 count = count_of(layers, memory, layer)
-                if model.activation != RELU:
+                if has_bends(model.activation):
                     scale(saved, tangents, count, saved, place(layers, memory, BEND, layer))
                 scale(saved, place(layers, memory, SLOPE, layer), count, saved, tangents)
         change_last_errors(layers, memory, saved)
@@ -261,7 +261,7 @@ def _hessian_vector_products(
                     place(layers, memory, ERROR_TANGENT, layer - 1),
                 )
                 scale(saved, place(layers, memory, SLOPE, layer - 1), count, saved, below)
-                if model.activation != RELU:
+                if has_bends(model.activation):
                     add(saved, place(layers, memory, BEND, layer - 1), count, saved, below)
 
 

@@ -31,6 +31,7 @@ import numpy as np
 from numba.core import compiler, config, types
 from numba.core.caching import _Cache
 from numba.core.registry import cpu_target
+from numba.core.runtime import rtsys
 from numba.core.serialize import dumps
 from numba.misc.appdirs import AppDirs
 
@@ -161,10 +162,10 @@ class KernelCache(_Cache):
 
     def load_overload(self, signature: Any, target_context: Any) -> Any:
         """Return the compiled function for a signature, or None where it has to be compiled."""
-        target_context.refresh()
         path = self._path(signature, target_context)
         loaded = None if path is None else self._load(path, target_context)
         if loaded is None:
+            target_context.refresh()
             for listener in before_compiling:
                 listener(self._name)
         return loaded
@@ -175,6 +176,9 @@ class KernelCache(_Cache):
             digest, payload = content[:DIGEST_BYTES], content[DIGEST_BYTES:]
             if hashlib.sha256(payload).digest() != digest:
                 return None
+            # All of Numba that loaded code needs. `refresh` would load what compiling needs, too, which takes
+            # three times as long as all the rest; where something is compiled after all, Numba calls it.
+            rtsys.initialize(target_context)
             loaded = compiler.CompileResult._rebuild(target_context, *pickle.loads(payload))
         except Exception:  # Whatever is wrong with a file, compiling anew puts it right.
             return None

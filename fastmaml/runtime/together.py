@@ -1,8 +1,8 @@
 """Compiling what a run lacks in two processes at once.
 
 Numba compiles behind one lock, and LLVM behind another, so threads gain nothing. A second process has locks
-of its own: this one works off a list from its beginning, the helper from its end, and what the helper
-compiled is loaded from the disk cache. It compiles the package's own parts alone, so that no module of a
+of its own: both work off what is missing, what takes longest first, and what the helper compiled is loaded
+from the disk cache. It compiles the package's own parts alone, so that no module of a
 user's is imported where nobody asked for it.
 """
 
@@ -54,26 +54,29 @@ def compiled_together(build: Callable[..., Result]) -> Callable[..., Result]:
 
 def compile_all(wanted: list[Wanted]) -> None:
     """Compile entry points, some of them in a second process if that is worth while."""
-    tasks = _in_order([task for task in wanted if task.entry._cache.lacks(task.signature)])
+    tasks = [task for task in wanted if task.entry._cache.lacks(task.signature)]
     if len(tasks) < 2 or not _can_help():
         return
-    with tempfile.TemporaryDirectory(prefix="fastmaml-") as claims, _helper(tasks, claims) as helper:
-        work_off(tasks, claims)
+    ours, others = in_order(tasks)
+    with tempfile.TemporaryDirectory(prefix="fastmaml-") as claims, _helper(others, claims) as helper:
+        work_off(ours, claims)
         with contextlib.suppress(subprocess.TimeoutExpired):
             helper.wait(PATIENCE_SECONDS)
 
 
-def _in_order(tasks: list[Wanted]) -> list[Wanted]:
-    """Put what takes longest at the beginning, what takes second longest at the end.
+def in_order(tasks: list[Wanted]) -> tuple[list[Wanted], list[Wanted]]:
+    """Return the orders in which two processes take them up: what takes longest first, in groups.
 
-    Groups stay together: in one process, what they share is compiled once.
+    Groups stay together: in one process, what they share is compiled once. Each begins with a group of its
+    own and leaves that of the other for the end.
     """
     costs: dict[str, float] = {}
     for task in tasks:
         costs[task.group] = costs.get(task.group, 0.0) + task.cost
-    groups = sorted(costs, key=lambda group: -costs[group])
-    order = [*groups[:1], *groups[2:], *groups[1:2]]
-    return sorted(tasks, key=lambda task: order.index(task.group))
+    first, *rest = sorted(costs, key=lambda group: -costs[group])
+    orders = [first, *rest[1:], *rest[:1]], [*rest, first]
+    ours, others = (sorted(tasks, key=lambda task: (order.index(task.group), -task.cost)) for order in orders)
+    return ours, others
 
 
 def work_off(tasks: list[Wanted], claims: str) -> None:
@@ -106,7 +109,7 @@ def _can_help() -> bool:
 @contextlib.contextmanager
 def _helper(tasks: list[Wanted], claims: str) -> Iterator[subprocess.Popen[bytes]]:
     """Start a second process on the tasks; it does not outlive the context."""
-    described = [(task.name, task.signature) for task in reversed(tasks)]
+    described = [(task.name, task.signature) for task in tasks]
     path = [str(PACKAGE_FOLDER.parent), *sys.path]
     environment = {**os.environ, ALONE: "1", "PYTHONPATH": os.pathsep.join(filter(None, path))}
     process = subprocess.Popen(
