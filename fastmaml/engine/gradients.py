@@ -25,6 +25,11 @@ LAST_SUPPORT_LOSS, QUERY_LOSS, NUM_LOSSES = 0, 1, 2
 # time and 100 steps, and takes 12.3 one at a time, as with ten.
 KEPT_BYTES = 2**19
 
+# Tasks that keep more than this, in bytes, come two in a chunk and not four: 25 of them are shared out to two
+# threads as 13 and 12, not as 14 and 11.
+LARGE_BYTES = 2**15
+TASKS_OF_LARGE_CHUNK = 2
+
 # The most chunks that an epoch is cut into: enough for as many threads, few enough that adding up their
 # rows costs nothing.
 MAX_CHUNKS = 128
@@ -163,9 +168,10 @@ def allocate_gradients(
         How many compute at once.
     """
     tasks = drawn.record.tasks_per_batch
-    num_chunks = min(-(-tasks // SIDE_BY_SIDE), MAX_CHUNKS)
     steps = inner_steps(algorithm)
     kept = (steps + 1) * (_saved_size(model, drawn) + 2 * theta_width) * meta.itemsize
+    in_chunk = SIDE_BY_SIDE if kept < LARGE_BYTES else TASKS_OF_LARGE_CHUNK
+    num_chunks = min(-(-tasks // in_chunk), MAX_CHUNKS)
     side_by_side = max(1, min(SIDE_BY_SIDE, KEPT_BYTES // kept))
     return Gradients(
         model=compiled,
