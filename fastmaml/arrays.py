@@ -45,6 +45,11 @@ def shaped(X: ArrayLike, y: ArrayLike, ndim: int) -> tuple[NDArray[Any], NDArray
     return features, targets
 
 
+def came(values: Any, array: NDArray[Any]) -> str:
+    """Say what came where an array was expected: its shape, or what it is instead."""
+    return f"has shape {array.shape}" if array.ndim else f"is {values!r}, not an array"
+
+
 def as_array(name: str, values: Any) -> NDArray[Any]:
     """`values` as an array of whatever dtype; a data frame of several dtypes as one of floats."""
     if hasattr(values, "toarray"):
@@ -168,7 +173,7 @@ def check_vector(
     """Return finite numbers of a shape, in a dtype."""
     array = as_array(name, values)
     if array.shape != shape:
-        raise ValueError(f"{name} has shape {array.shape}; expected {shape}")
+        raise ValueError(f"{name} {came(values, array)}; expected {shape}")
     with np.errstate(over="ignore"):
         numbers = finite_floats(name, array, ("row", "column")[: array.ndim])
     check_fits(name, numbers, dtype)

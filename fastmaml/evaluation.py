@@ -61,9 +61,11 @@ def mean_interval(values: np.ndarray) -> np.ndarray:
         return np.full((values.shape[1], 2), np.nan)
     # Scaled, so that no square overflows.
     scale = np.maximum(np.abs(values).max(axis=0), np.finfo(np.float64).tiny)
-    deviation = scale * (values / scale).std(axis=0, ddof=1)
-    half = stdtrit(count - 1, 0.5 + CONFIDENCE / 2) * deviation / np.sqrt(count)
-    return np.stack([mean - half, mean + half], axis=1)
+    # Where a task diverged, its loss is infinite, and there is no interval.
+    with np.errstate(invalid="ignore"):
+        deviation = scale * (values / scale).std(axis=0, ddof=1)
+        half = stdtrit(count - 1, 0.5 + CONFIDENCE / 2) * deviation / np.sqrt(count)
+        return np.stack([mean - half, mean + half], axis=1)
 
 
 def check_steps(steps: Sequence[int]) -> tuple[int, ...]:

@@ -46,6 +46,15 @@ def check_rate(name: str, value: Any) -> float:
     return rate
 
 
+def check_clip_norm(value: Any) -> None:
+    """Raise unless a clipping norm is a finite number above 0, or None."""
+    number = isinstance(value, Real) and not isinstance(value, (bool, np.bool_))
+    if value is not None and not (number and 0 < value < math.inf):
+        raise (ValueError if number else TypeError)(
+            f"clip_norm is {value!r}; give a finite number above 0, or None for no clipping"
+        )
+
+
 def check_flag(name: str, value: Any) -> bool:
     """Return a truth value."""
     if not isinstance(value, (bool, np.bool_)):

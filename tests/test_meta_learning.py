@@ -267,7 +267,10 @@ LINEAR = models.Linear(2)
         (lambda: sources.Sinusoid(phase=True), "phase is True; give a number, or two for a range"),
         (lambda: sources.Sinusoid(x=(1, -1)), "x is (1, -1); give the lower end first"),
         (lambda: sources.Sinusoid(x=[0, math.inf]), "x is [0, inf]; give a number, or two for a range"),
-        (lambda: sources.Episodes(None, [0]), "X has shape (); give (num_rows, num_features)"),
+        (
+            lambda: sources.Episodes(None, [0]),
+            "X is None, not an array; give an array of shape (num_rows, num_features)",
+        ),
         (lambda: models.MLP(1, (4, 0)), "each number of hidden is 0; give a whole number, at least 1"),
         (
             lambda: models.MLP(1, activation="gelu"),
@@ -288,10 +291,19 @@ LINEAR = models.Linear(2)
             lambda: algorithms.MAML(learned_rates="unit"),
             "learned_rates is 'unit'; give one of None, 'parameter'",
         ),
-        (lambda: algorithms.Reptile(clip_norm=0), "clip_norm is 0; give a number above 0, or None"),
+        (lambda: algorithms.Reptile(clip_norm=0), "clip_norm is 0; give a finite number above 0, or None"),
         (
             lambda: meta_gradient(LINEAR, algorithms.MAML(inner_rate=[0.1, 0.2]), np.zeros(3), *given()),
             "inner_rate has shape (2,), but the model has 3 parameters; give a number, (3,)",
+        ),
+        (lambda: algorithms.MAML(clip_norm=math.inf), "clip_norm is inf; give a finite number above 0"),
+        (
+            lambda: sources.LinearTasks("abc"),
+            "weights is 'abc', not an array; give an array of shape (num_features,)",
+        ),
+        (
+            lambda: meta_gradient(LINEAR, algorithms.MAML(), None, *given()),
+            "theta is None, not an array; expected (3,)",
         ),
         (
             lambda: meta_gradient(LINEAR, algorithms.MAML(), np.zeros(2), *given()),
@@ -303,7 +315,7 @@ LINEAR = models.Linear(2)
         ),
         (
             lambda: meta_gradient(LINEAR, algorithms.MAML(), np.zeros(3), *given(rows=0)),
-            "X_support has shape (2, 0, 2); give at least 1 rows",
+            "X_support has shape (2, 0, 2); give more rows, at least 1",
         ),
         (
             lambda: meta_gradient(

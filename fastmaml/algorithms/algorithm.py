@@ -9,7 +9,7 @@ import numpy as np
 from fastmaml.algorithms.inner_loop import InnerLoop
 from fastmaml.arrays import as_array, check_fits, finite_floats
 from fastmaml.models import Model, num_parameters, pad, positions, theta_width
-from fastmaml.validation import MOST_STEPS, check_count, check_rate
+from fastmaml.validation import MOST_STEPS, check_clip_norm, check_count, check_rate
 
 
 class Algorithm:
@@ -45,8 +45,7 @@ class Algorithm:
         # An array in its place could be changed, and could not be compared.
         plain = float(rates[0]) if np.ndim(self.inner_rate) == 0 else as_tuples(rates)
         object.__setattr__(self, "inner_rate", plain)
-        if self.clip_norm is not None and check_rate("clip_norm", self.clip_norm) == 0:
-            raise ValueError("clip_norm is 0; give a number above 0, or None for no clipping")
+        check_clip_norm(self.clip_norm)
 
     def lower(self, model: Model, dtype: np.dtype[Any]) -> Any:
         """Return the spec for a model.

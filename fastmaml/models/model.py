@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fastmaml.arrays import as_array, finite_floats
+from fastmaml.arrays import as_array, came, finite_floats
 from fastmaml.models.contract import num_parameters, positions, theta_size
 from fastmaml.models.initializers import INITIALIZERS, initial_weights
 from fastmaml.numerics.layout import padded_width
@@ -187,10 +187,12 @@ def check_features(
     array = as_array(name, X)
     if array.ndim != len(axes) + 1 or array.shape[-1] != model.num_features:
         wanted = ", ".join([*axes, str(model.num_features)])
-        raise ValueError(f"{name} has shape {array.shape}; expected ({wanted})")
+        raise ValueError(f"{name} {came(X, array)}; expected ({wanted})")
     if min(array.shape[:-1]) < least:
         few = axes[int(np.argmin(array.shape[:-1]))]
-        raise ValueError(f"{name} has shape {array.shape}; give at least {least} {few.removeprefix('num_')}")
+        raise ValueError(
+            f"{name} has shape {array.shape}; give more {few.removeprefix('num_')}, at least {least}"
+        )
     return finite_floats(name, array, ("task", "row", "column")[-array.ndim :])
 
 
@@ -201,7 +203,7 @@ def check_targets(model: Model, name: str, y: Any, rows: tuple[int, ...]) -> np.
     shapes = (rows, (*rows, 1)) if targets == 1 else ((*rows, targets),)
     if array.shape not in shapes:
         wanted = " or ".join(map(str, shapes))
-        raise ValueError(f"{name} has shape {array.shape}; expected {wanted}, {targets} for each row")
+        raise ValueError(f"{name} {came(y, array)}; expected {wanted}, {targets} for each row")
     axes = ("task", "row")[-len(rows) :]
     values = finite_floats(name, array, (*axes, "column")[: array.ndim])
     model.check_targets(name, values)

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from fastmaml.numerics.elementary import euclidean_norm
 from fastmaml.optimizers.optimizer import Optimizer
 from fastmaml.runtime.compilation import kernel
-from fastmaml.validation import MOST_EPOCHS, check_choice, check_count, check_rate
+from fastmaml.validation import MOST_EPOCHS, check_choice, check_clip_norm, check_count, check_rate
 
 CONSTANT, LINEAR, COSINE = 0, 1, 2
 SCHEDULES = {"constant": CONSTANT, "linear": LINEAR, "cosine": COSINE}
@@ -98,8 +98,7 @@ class ScheduledOptimizer(Optimizer):
         if self.schedule_epochs is not None:
             check_count("schedule_epochs", self.schedule_epochs, 1, MOST_EPOCHS)
         check_rate("final_learning_rate", self.final_learning_rate)
-        if self.clip_norm is not None and check_rate("clip_norm", self.clip_norm) == 0:
-            raise ValueError("clip_norm is 0; give a number above 0, or None for no clipping")
+        check_clip_norm(self.clip_norm)
 
     def _outer_rate(self, epochs: int) -> OuterRate:
         return OuterRate(

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fastmaml.arrays import as_array
+from fastmaml.arrays import as_array, came
 from fastmaml.numerics.philox import PURPOSE_ORDER, PURPOSE_ROWS
 from fastmaml.sources.contract import Requirements, draw, matrix, requirements
 from fastmaml.sources.shuffling import shuffle
@@ -82,7 +82,7 @@ class Episodes(Source):
         check_rows(self.shots, self.queries)
         X = as_array("X", self.X)
         if X.ndim != 2:
-            raise ValueError(f"X has shape {X.shape}; give (num_rows, num_features)")
+            raise ValueError(f"X {came(self.X, X)}; give an array of shape (num_rows, num_features)")
         table = TaskSet.from_groups(X, np.zeros(len(X)), self.labels)
         if self.ways > len(table):
             raise ValueError(

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fastmaml.arrays import as_array, finite_floats
+from fastmaml.arrays import as_array, came, finite_floats
 from fastmaml.numerics.philox import (
     PURPOSE_QUERY,
     PURPOSE_SUPPORT,
@@ -79,7 +79,8 @@ class LinearTasks(Source):
         given = as_array("weights", self.weights)
         if given.ndim not in (1, 2) or given.size == 0:
             raise ValueError(
-                f"weights has shape {given.shape}; give (num_features,) or (num_features, num_targets)"
+                f"weights {came(self.weights, given)}; give an array of shape (num_features,) or "
+                "(num_features, num_targets)"
             )
         weights = finite_floats("weights", given, ("row", "column")[: given.ndim])
         rows = weights.reshape(len(weights), -1)
