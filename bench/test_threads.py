@@ -1,7 +1,7 @@
 """Two threads against one, 1,000 tasks an epoch, addressed mode; and what two cores give at all.
 
 Cores of a shared machine may be two halves of one, or somebody else's for a while. So arithmetic in
-registers, which shares nothing, is timed in the same rounds: nothing gains more from a second thread.
+registers, which shares nothing, is timed in the same rounds: what a second thread was worth meanwhile.
 """
 
 from concurrent.futures import ThreadPoolExecutor

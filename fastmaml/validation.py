@@ -6,6 +6,7 @@ Every message says what was expected, what came and what to do.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from numbers import Integral, Real
 from typing import Any
 
@@ -35,24 +36,26 @@ def check_count(name: str, value: Any, minimum: int = 1, maximum: int = MOST) ->
 
 def check_rate(name: str, value: Any) -> float:
     """Return a finite rate that is not negative."""
-    if isinstance(value, (bool, np.bool_)) or not isinstance(value, Real):
-        raise TypeError(f"{name} is {value!r} ({type(value).__name__}); give a number, 0 or larger")
-    try:
-        rate = float(value)
-    except OverflowError:
-        rate = math.inf
-    if not math.isfinite(rate) or rate < 0:
-        raise ValueError(f"{name} is {rate}; give a finite number, 0 or larger")
-    return rate
+    return _finite(name, value, "0 or larger", lambda number: number >= 0)
 
 
 def check_clip_norm(value: Any) -> None:
     """Raise unless a clipping norm is a finite number above 0, or None."""
-    number = isinstance(value, Real) and not isinstance(value, (bool, np.bool_))
-    if value is not None and not (number and 0 < value < math.inf):
-        raise (ValueError if number else TypeError)(
-            f"clip_norm is {value!r}; give a finite number above 0, or None for no clipping"
-        )
+    if value is not None:
+        _finite("clip_norm", value, "above 0, or None for no clipping", lambda number: number > 0)
+
+
+def _finite(name: str, value: Any, wanted: str, fits: Callable[[float], bool]) -> float:
+    """Return a finite number that fits."""
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, Real):
+        raise TypeError(f"{name} is {value!r} ({type(value).__name__}); give a number, {wanted}")
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
+    if not (math.isfinite(number) and fits(number)):
+        raise ValueError(f"{name} is {number}; give a finite number, {wanted}")
+    return number
 
 
 def check_flag(name: str, value: Any) -> bool:

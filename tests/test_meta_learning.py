@@ -291,12 +291,13 @@ LINEAR = models.Linear(2)
             lambda: algorithms.MAML(learned_rates="unit"),
             "learned_rates is 'unit'; give one of None, 'parameter'",
         ),
-        (lambda: algorithms.Reptile(clip_norm=0), "clip_norm is 0; give a finite number above 0, or None"),
+        (lambda: algorithms.Reptile(clip_norm=0), "clip_norm is 0.0; give a finite number, above 0, or None"),
         (
             lambda: meta_gradient(LINEAR, algorithms.MAML(inner_rate=[0.1, 0.2]), np.zeros(3), *given()),
             "inner_rate has shape (2,), but the model has 3 parameters; give a number, (3,)",
         ),
-        (lambda: algorithms.MAML(clip_norm=math.inf), "clip_norm is inf; give a finite number above 0"),
+        (lambda: algorithms.MAML(clip_norm=10**400), "clip_norm is inf; give a finite number, above 0"),
+        (lambda: algorithms.MAML(clip_norm=math.inf), "clip_norm is inf; give a finite number, above 0"),
         (
             lambda: sources.LinearTasks("abc"),
             "weights is 'abc', not an array; give an array of shape (num_features,)",

@@ -110,7 +110,7 @@ def test_adam_counts_its_steps_itself():
         (lambda: optimizers.SGD(math.nan), "learning_rate is nan"),
         (lambda: optimizers.SGD(schedule="step"), "'step'; give one of 'constant', 'linear', 'cosine'"),
         (lambda: optimizers.SGD(warmup_epochs=-1), "warmup_epochs is -1; give a whole number, at least 0"),
-        (lambda: optimizers.SGD(clip_norm=0), "clip_norm is 0; give a finite number above 0, or None"),
+        (lambda: optimizers.SGD(clip_norm=0), "clip_norm is 0.0; give a finite number, above 0, or None"),
         (lambda: optimizers.Momentum(momentum=1), "momentum is 1; give a number from 0 to below 1"),
         (lambda: optimizers.Adam(beta1=1.5), "beta1 is 1.5; give a number from 0 to below 1"),
         (lambda: optimizers.Adam(epsilon=0), "epsilon is 0; give a number above 0"),

@@ -60,6 +60,4 @@ def _predictions(loss: Any, z: Any, rows: int, outputs: int, step: int, out: Any
             out[r * outputs + c] = np.exp(z[r * step + c])
 
 
-@mean_score.register(Poisson)
-def _mean_score(loss: Any, predicted: Any, y: Any, rows: int, outputs: int) -> Any:
-    return mean_squared_error(predicted, y, rows * outputs)
+mean_score.register(Poisson)(mean_squared_error)
