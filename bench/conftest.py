@@ -24,6 +24,11 @@ def pytest_addoption(parser):
     )
 
 
+def pytest_xdist_auto_num_workers(config):
+    # One at a time, in this process: what is measured has the machine to itself.
+    return 0
+
+
 def pytest_configure(config):
     config.stash[REPORT] = Report()
     # Where this file is met too late for its options, somebody runs more than the benchmarks: leave the

@@ -54,7 +54,8 @@ PIECES = {
 
 def first_run(folder: Path, executable: str = "", **environment: str) -> tuple[Any, set[str]]:
     """Run in a new process with an empty cache; return theta, and the pieces that it compiled itself."""
-    given = {**os.environ, "FASTMAML_CACHE_DIR": str(folder), **environment}
+    inherited = {name: value for name, value in os.environ.items() if name != together.ALONE}
+    given = {**inherited, "FASTMAML_CACHE_DIR": str(folder), **environment}
     given["PYTHONPATH"] = str(Path(together.__file__).parents[2])
     command = [sys.executable, "-c", RUN, executable]
     process = subprocess.run(command, env=given, capture_output=True, text=True, check=False)
