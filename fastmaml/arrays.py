@@ -3,6 +3,7 @@
 import math
 import numbers
 import operator
+import reprlib
 from decimal import Decimal
 from typing import Any
 
@@ -16,6 +17,9 @@ BLOCK = 2**18
 # The names of an array's axes, in messages.
 Axes = tuple[str, ...]
 ROW, ROW_COLUMN = ("row",), ("row", "column")
+
+# What to do about a number that is missing.
+FILL = "remove or fill such entries first"
 
 
 def shaped(X: ArrayLike, y: ArrayLike, ndim: int) -> tuple[NDArray[Any], NDArray[Any]]:
@@ -45,6 +49,15 @@ def shaped(X: ArrayLike, y: ArrayLike, ndim: int) -> tuple[NDArray[Any], NDArray
     return features, targets
 
 
+def shown(value: Any) -> str:
+    """Show an argument in a message: what it is, and its type; of an array its shape, not its numbers."""
+    kind = type(value).__name__
+    if isinstance(value, np.ndarray):
+        return f"an array of shape {value.shape} ({kind})"
+    text = reprlib.repr(value) if isinstance(value, (str, bytes, list, tuple, dict, set)) else repr(value)
+    return f"{text if len(text) <= 100 and chr(10) not in text else 'an object'} ({kind})"
+
+
 def came(values: Any, array: NDArray[Any]) -> str:
     """Say what came where an array was expected: its shape, or what it is instead."""
     return f"has shape {array.shape}" if array.ndim else f"is {values!r}, not an array"
@@ -62,7 +75,7 @@ def as_array(name: str, values: Any) -> NDArray[Any]:
     try:
         return np.asarray(values)
     except ValueError as error:
-        raise ValueError(f"{name} is not one array; are its rows of different lengths? ({error})") from None
+        raise ValueError(f"{name} is not one array; are its rows of different lengths?") from error
 
 
 def unmasked(values: Any) -> Any:
@@ -120,14 +133,16 @@ def as_number(name: str, shape: tuple[int, ...], axes: Axes, position: int, valu
         return math.inf
 
 
-def finite_floats(name: str, array: NDArray[Any], axes: Axes, *, keep_single: bool = False) -> NDArray[Any]:
+def finite_floats(
+    name: str, array: NDArray[Any], axes: Axes, *, keep_single: bool = False, remedy: str = FILL
+) -> NDArray[Any]:
     """Convert as `as_numbers`, and check that every number is finite."""
     table = as_numbers(name, array, axes, keep_single=keep_single)
-    check_finite(name, table, axes)
+    check_finite(name, table, axes, remedy)
     return table
 
 
-def check_finite(name: str, table: NDArray[Any], axes: Axes) -> None:
+def check_finite(name: str, table: NDArray[Any], axes: Axes, remedy: str = FILL) -> None:
     """Raise if a number is NaN or infinite. In blocks: no second table of booleans is made."""
     flat = table.reshape(-1)
     for start in range(0, flat.size, BLOCK):
@@ -135,7 +150,7 @@ def check_finite(name: str, table: NDArray[Any], axes: Axes) -> None:
         if not finite.all():
             position = start + int(finite.argmin())
             place = place_of(table.shape, axes, position)
-            raise ValueError(f"{name} holds {flat[position]} at {place}; remove or fill such entries first")
+            raise ValueError(f"{name} holds {flat[position]} at {place}; {remedy}")
 
 
 def place_of(shape: tuple[int, ...], axes: Axes, position: int) -> str:
@@ -175,7 +190,9 @@ def check_vector(
     if array.shape != shape:
         raise ValueError(f"{name} {came(values, array)}; expected {shape}")
     with np.errstate(over="ignore"):
-        numbers = finite_floats(name, array, ("row", "column")[: array.ndim])
+        numbers = finite_floats(
+            name, array, ("entry",) if array.ndim == 1 else ROW_COLUMN, remedy="give finite numbers"
+        )
     check_fits(name, numbers, dtype)
     return numbers.astype(dtype)
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastmaml.algorithms import Algorithm
-from fastmaml.arrays import check_vector
+from fastmaml.arrays import check_vector, shown
 from fastmaml.engine.adapting import NEVER, adapt_epoch
 from fastmaml.models import Model, as_model, pad, theta_width, unpad
 from fastmaml.numerics.layout import padded_width
@@ -210,7 +210,7 @@ def lower(model: Any, algorithm: Any, dtype: Any) -> Learner:
     model, dtype = as_model(model), check_dtype(dtype)
     if not isinstance(algorithm, Algorithm):
         raise TypeError(
-            f"algorithm is {algorithm!r} ({type(algorithm).__name__}); give one of fastmaml.algorithms, such "
+            f"algorithm is {shown(algorithm)}; give one of fastmaml.algorithms, such "
             "as algorithms.MAML(order=2, inner_rate=0.01)"
         )
     rates = algorithm.initial_rates(model)

@@ -112,13 +112,18 @@ class TaskSet:
         >>> TaskSet.from_groups([[1.0], [2.0], [3.0]], [0, 1, 0], ["ann", "bob", "ann"])
         TaskSet(num_tasks=2, num_rows=3, num_features=1, rows per task 1 to 2)
         """
+        return cls._grouped("groups", X, y, groups)
+
+    @classmethod
+    def _grouped(cls, name: str, X: ArrayLike, y: ArrayLike, groups: ArrayLike | Sequence[Hashable]) -> Self:
+        """Make one task of every group of rows; ``name`` is what messages call the labels of the groups."""
         features, targets = shaped(X, y, 2)
-        group_of_row = label_vector("groups", groups)
+        group_of_row = label_vector(name, groups)
         if len(group_of_row) != len(features):
             given, needed = len(group_of_row), len(features)
-            raise ValueError(f"groups has {given} rows but X has {needed}; give one group label per row of X")
+            raise ValueError(f"{name} has {given} rows but X has {needed}; give one label per row of X")
         table, target = _table(features, targets)
-        order, offsets, labels = group_rows("groups", group_of_row)
+        order, offsets, labels = group_rows(name, group_of_row)
         if order is not None:
             table, target = take_rows(table, order), take_rows(target, order)
         return cls._build(table, target, offsets, labels)

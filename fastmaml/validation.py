@@ -39,6 +39,11 @@ def check_rate(name: str, value: Any) -> float:
     return _finite(name, value, "0 or larger", lambda number: number >= 0)
 
 
+def check_share(name: str, value: Any) -> float:
+    """Return a number from 0 to below 1."""
+    return _finite(name, value, "from 0 to below 1", lambda number: 0 <= number < 1)
+
+
 def check_clip_norm(value: Any) -> None:
     """Raise unless a clipping norm is a finite number above 0, or None."""
     if value is not None:

@@ -263,6 +263,21 @@ LINEAR = models.Linear(2)
         (lambda: models.MLP(1, ()), "hidden is empty"),
         (lambda: models.MLP(1, 40), "hidden is 40; give the units of each hidden layer, such as (40,)"),
         (lambda: models.MLP(1, None), "hidden is None; give the units of each hidden layer"),
+        (lambda: models.MLP(1, {4, 5}), "hidden is {4, 5}; give the units of each hidden layer"),
+        (
+            lambda: sources.Episodes(np.ones((4, 1)), [0, 1]),
+            "labels has 2 rows but X has 4; give one label per row of X",
+        ),
+        (
+            lambda: meta_gradient(LINEAR, algorithms.MAML(), [0.0, math.nan, 0.0], *given()),
+            "theta holds nan at entry 1; give finite numbers",
+        ),
+        (
+            lambda: meta_train(
+                LINEAR, algorithms.MAML(), np.ones((3, 2)), optimizers.SGD(), tasks_per_batch=2, epochs=1
+            ),
+            "source is an array of shape (3, 2) (ndarray); give one of fastmaml.sources",
+        ),
         (lambda: sources.Sinusoid(amplitude=None), "amplitude is None; give a number, or two for a range"),
         (lambda: sources.Sinusoid(phase=True), "phase is True; give a number, or two for a range"),
         (lambda: sources.Sinusoid(x=(1, -1)), "x is (1, -1); give the lower end first"),
@@ -366,7 +381,7 @@ def test_nonsense_is_refused(call, message):
         ({"tasks_per_batch": 61}, "tasks_per_batch is 61 but there are 60 tasks"),
         ({"epochs": -1}, "epochs is -1"),
         ({"dtype": "float16"}, "dtype is 'float16'"),
-        ({"theta": [1.0, math.inf, 0.0]}, "theta holds inf at row 1"),
+        ({"theta": [1.0, math.inf, 0.0]}, "theta holds inf at entry 1"),
         (
             {"model": models.Softmax(2, 2), "source": sources.Blobs(2, 3)},
             "the source has 3 ways but Softmax has 2 classes",

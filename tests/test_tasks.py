@@ -631,7 +631,7 @@ class Sparse:
         (X5, np.ones((3, 1)), G5, ValueError, "y has 3 rows but X has 5"),
         (X5, np.ones((5, 2)), G5, ValueError, r"y must be 1-D, one label per row of X, got 2-D, \(5, 2\)"),
         (X5, 1.0, G5, ValueError, r"y must be 1-D, one label per row of X, got 0-D, \(\)"),
-        (X5, Y5, G5[:3], ValueError, "^groups has 3 rows but X has 5; give one group label per row of X$"),
+        (X5, Y5, G5[:3], ValueError, "^groups has 3 rows but X has 5; give one label per row of X$"),
         (X5, Y5, [], ValueError, "groups has 0 rows but X has 5"),
         (X5, Y5, np.ones((5, 2)), ValueError, r"groups must be 1-D, got shape \(5, 2\); give a tuple a row"),
         (X5, Y5, 1, TypeError, r"groups is a int; give a list or an array, one label a row"),

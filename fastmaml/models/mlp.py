@@ -53,17 +53,15 @@ class MLP(Layered):
 
     def __post_init__(self) -> None:
         check_count("num_features", self.num_features)
-        try:
-            sizes = tuple(self.hidden)
-        except TypeError:
+        # A set has no order, and a dict would give its keys.
+        if not isinstance(self.hidden, (Sequence, np.ndarray)) or isinstance(self.hidden, (str, bytes)):
             raise TypeError(
                 f"hidden is {self.hidden!r}; give the units of each hidden layer, such as (40,) for one layer"
-            ) from None
-        object.__setattr__(self, "hidden", sizes)
-        if not self.hidden:
+            )
+        if not len(self.hidden):
             raise ValueError("hidden is empty; give the units of each hidden layer, or use models.Linear")
-        for size in self.hidden:
-            check_count("each number of hidden", size)
+        sizes = tuple(check_count("each number of hidden", size) for size in self.hidden)
+        object.__setattr__(self, "hidden", sizes)
         check_count("num_outputs", self.num_outputs)
         check_choice("activation", self.activation, tuple(ACTIVATIONS))
         check_choice("loss", self.loss, tuple(LOSSES))

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fastmaml.arrays import as_array, came, finite_floats
+from fastmaml.arrays import as_array, came, finite_floats, shown
 from fastmaml.models.contract import num_parameters, positions, theta_size
 from fastmaml.models.initializers import INITIALIZERS, initial_weights
 from fastmaml.numerics.layout import padded_width
@@ -102,7 +102,7 @@ def as_model(model: Any) -> Model:
         num_parameters(model)  # Raises, and says how to register one, where there is no such part.
         return OwnModel(model)
     raise TypeError(
-        f"model is {model!r} ({type(model).__name__}); give one of fastmaml.models, such as "
+        f"model is {shown(model)}; give one of fastmaml.models, such as "
         "models.Logistic(num_features=8), or a spec of your own with a field num_features"
     )
 

@@ -9,11 +9,10 @@ from fastmaml.optimizers.contract import state_size, update
 from fastmaml.optimizers.outer_rate import (
     OuterRate,
     ScheduledOptimizer,
-    check_share,
     clip_meta_gradient,
     rate_of_epoch,
 )
-from fastmaml.validation import check_flag
+from fastmaml.validation import check_flag, check_share
 
 
 class MomentumSpec(NamedTuple):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from fastmaml.arrays import shown
 from fastmaml.optimizers.contract import state_size
 
 
@@ -44,6 +45,6 @@ def as_optimizer(optimizer: Any) -> Optimizer:
         state_size(optimizer, 1)  # Raises, and says how to register one, where there is no such part.
         return OwnOptimizer(optimizer)
     raise TypeError(
-        f"optimizer is {optimizer!r} ({type(optimizer).__name__}); give one of fastmaml.optimizers, such as "
+        f"optimizer is {shown(optimizer)}; give one of fastmaml.optimizers, such as "
         "optimizers.Adam(learning_rate=1e-3), or a spec of your own"
     )

@@ -99,6 +99,11 @@ class ScheduledOptimizer(Optimizer):
             check_count("schedule_epochs", self.schedule_epochs, 1, MOST_EPOCHS)
         check_rate("final_learning_rate", self.final_learning_rate)
         check_clip_norm(self.clip_norm)
+        if self.schedule_epochs is not None and self.schedule_epochs < self.warmup_epochs:
+            raise ValueError(
+                f"schedule_epochs is {self.schedule_epochs}, but the rate still rises then: warmup_epochs is "
+                f"{self.warmup_epochs}; give a later end, or a shorter rise"
+            )
 
     def _outer_rate(self, epochs: int) -> OuterRate:
         return OuterRate(
@@ -109,9 +114,3 @@ class ScheduledOptimizer(Optimizer):
             int(epochs if self.schedule_epochs is None else self.schedule_epochs),
             0.0 if self.clip_norm is None else float(self.clip_norm),
         )
-
-
-def check_share(name: str, value: Any) -> None:
-    """Raise unless a value is a number from 0 to below 1."""
-    if check_rate(name, value) >= 1:
-        raise ValueError(f"{name} is {value}; give a number from 0 to below 1")

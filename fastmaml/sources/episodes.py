@@ -83,7 +83,7 @@ class Episodes(Source):
         X = as_array("X", self.X)
         if X.ndim != 2:
             raise ValueError(f"X {came(self.X, X)}; give an array of shape (num_rows, num_features)")
-        table = TaskSet.from_groups(X, np.zeros(len(X)), self.labels)
+        table = TaskSet._grouped("labels", X, np.zeros(len(X)), self.labels)
         if self.ways > len(table):
             raise ValueError(
                 f"ways is {self.ways} but labels has {len(table)} classes; give at most that many"

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from fastmaml.arrays import as_array, finite_floats
+from fastmaml.arrays import as_array, finite_floats, shown
 from fastmaml.sources.contract import requirements
 from fastmaml.validation import check_count
 
@@ -115,7 +115,7 @@ def as_source(source: Any) -> Source:
         requirements(source, 1)  # Raises, and says how to register one, where there is no such part.
         return OwnSource(source)
     raise TypeError(
-        f"source is {source!r} ({type(source).__name__}); give one of fastmaml.sources, such as "
+        f"source is {shown(source)}; give one of fastmaml.sources, such as "
         "sources.Table(tasks, shots=8), or a spec of your own"
     )
 
