@@ -21,13 +21,23 @@ from fastmaml.models.contract import (
 from fastmaml.models.linear import Linear
 from fastmaml.models.logistic import Logistic, LogisticSpec
 from fastmaml.models.mlp import MLP
-from fastmaml.models.model import Model, as_model, check_features, check_targets, pad, theta_width, unpad
+from fastmaml.models.model import (
+    Layered,
+    Model,
+    as_model,
+    check_features,
+    check_targets,
+    pad,
+    theta_width,
+    unpad,
+)
 from fastmaml.models.network import NetworkSpec
 from fastmaml.models.single_layer import SingleLayerSpec
 from fastmaml.models.softmax import Softmax
 
 __all__ = [
     "MLP",
+    "Layered",
     "Linear",
     "Logistic",
     "LogisticSpec",

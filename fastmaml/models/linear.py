@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from fastmaml.models.layers import Layers
 from fastmaml.models.losses import LOSSES
 from fastmaml.models.model import Layered, no_negatives
-from fastmaml.models.single_layer import SingleLayerSpec
 from fastmaml.validation import check_choice, check_count
 
 
@@ -52,9 +51,8 @@ class Linear(Layered):
     def _sizes(self) -> tuple[int, ...]:
         return int(self.num_features), int(self.num_outputs)
 
-    def spec(self) -> SingleLayerSpec:
-        """Return the spec."""
-        return SingleLayerSpec(Layers.of_sizes(self._sizes(), LOSSES[self.loss], int(self.intercept)))
+    def _loss(self) -> Any:
+        return LOSSES[self.loss]
 
     def check_targets(self, name: str, y: np.ndarray) -> None:
         """Raise where the loss is Poisson's and a target is negative."""

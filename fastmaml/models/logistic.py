@@ -24,6 +24,7 @@ from fastmaml.models.contract import (
     saved_size,
     score,
 )
+from fastmaml.models.losses import LOSSES
 from fastmaml.models.model import Layered, whole_classes
 from fastmaml.numerics.elementary import logistic_loss, sigmoid_both_ways, sigmoid_in_place
 from fastmaml.numerics.layout import padded_rows
@@ -71,7 +72,10 @@ class Logistic(Layered):
         super().__post_init__()
 
     def _sizes(self) -> tuple[int, ...]:
-        return self.num_features, 1
+        return int(self.num_features), 1
+
+    def _loss(self) -> Any:
+        return LOSSES["binary_cross_entropy"]
 
     def spec(self) -> LogisticSpec:
         """Return the spec."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -91,9 +92,11 @@ class MLP(Layered):
     def _sizes(self) -> tuple[int, ...]:
         return int(self.num_features), *map(int, self.hidden), int(self.num_outputs)
 
-    def spec(self) -> NetworkSpec:
-        """Return the spec."""
-        layers = Layers.of_sizes(self._sizes(), LOSSES[self.loss], int(self.intercept))
+    def _loss(self) -> Any:
+        return LOSSES[self.loss]
+
+    def _spec_with(self, loss: Any) -> NetworkSpec:
+        layers = Layers.of_sizes(self._sizes(), loss, int(self.intercept))
         return NetworkSpec(layers, ACTIVATIONS[self.activation])
 
     def check_targets(self, name: str, y: np.ndarray) -> None:

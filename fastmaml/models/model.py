@@ -11,6 +11,9 @@ import numpy as np
 from fastmaml.arrays import as_array, came, finite_floats, shown
 from fastmaml.models.contract import num_parameters, positions, theta_size
 from fastmaml.models.initializers import INITIALIZERS, initial_weights
+from fastmaml.models.layers import Layers
+from fastmaml.models.losses import Weighted
+from fastmaml.models.single_layer import SingleLayerSpec
 from fastmaml.numerics.layout import padded_width
 from fastmaml.validation import check_choice, check_flag, check_rate
 
@@ -147,6 +150,21 @@ class Layered(Model):
 
     def _sizes(self) -> tuple[int, ...]:
         raise NotImplementedError
+
+    def _loss(self) -> Any:
+        """Return one of `fastmaml.models.losses`."""
+        raise NotImplementedError
+
+    def _spec_with(self, loss: Any) -> Any:
+        return SingleLayerSpec(Layers.of_sizes(self._sizes(), loss, int(self.intercept)))
+
+    def spec(self) -> Any:
+        """Return the spec."""
+        return self._spec_with(self._loss())
+
+    def weighted_spec(self) -> Any:
+        """Return the spec for rows with weights, with the same parameters in the same order."""
+        return self._spec_with(Weighted(self._loss(), int(self.num_targets)))
 
     def __post_init__(self) -> None:
         check_flag("intercept", self.intercept)

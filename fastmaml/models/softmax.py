@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from fastmaml.models.layers import Layers
-from fastmaml.models.losses import CategoricalCrossEntropy
+from fastmaml.models.losses import LOSSES
 from fastmaml.models.model import Layered, whole_classes
-from fastmaml.models.single_layer import SingleLayerSpec
 from fastmaml.validation import check_count
 
 
@@ -43,9 +42,8 @@ class Softmax(Layered):
     def _sizes(self) -> tuple[int, ...]:
         return int(self.num_features), int(self.num_classes)
 
-    def spec(self) -> SingleLayerSpec:
-        """Return the spec."""
-        return SingleLayerSpec(Layers.of_sizes(self._sizes(), CategoricalCrossEntropy(), int(self.intercept)))
+    def _loss(self) -> Any:
+        return LOSSES["categorical_cross_entropy"]
 
     def check_targets(self, name: str, y: np.ndarray) -> None:
         """Raise unless every target is the number of a class."""

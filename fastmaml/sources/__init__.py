@@ -12,6 +12,7 @@ from fastmaml.sources.noise import NoiseSpec
 from fastmaml.sources.notebook import NotebookNoiseSpec
 from fastmaml.sources.sinusoid import Sinusoid, SinusoidSpec
 from fastmaml.sources.source import Source, as_source
+from fastmaml.sources.spans import SpansSpec
 from fastmaml.sources.table import Table, TableSpec, check_enough_rows, group_name
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "Sinusoid",
     "SinusoidSpec",
     "Source",
+    "SpansSpec",
     "Table",
     "TableSpec",
     "as_source",

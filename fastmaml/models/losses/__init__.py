@@ -15,6 +15,7 @@ from fastmaml.models.losses.contract import (
 )
 from fastmaml.models.losses.poisson import Poisson
 from fastmaml.models.losses.squared_error import SquaredError
+from fastmaml.models.losses.weighted import Weighted
 
 LOSSES = {
     "squared_error": SquaredError(),
@@ -29,6 +30,7 @@ __all__ = [
     "CategoricalCrossEntropy",
     "Poisson",
     "SquaredError",
+    "Weighted",
     "loss_curvature",
     "loss_slopes",
     "mean_loss",
