@@ -8,6 +8,7 @@ from fastmaml.version import __version__
 if TYPE_CHECKING:
     from fastmaml import algorithms, models, optimizers, sources
     from fastmaml.adapted import AdaptedModel
+    from fastmaml.estimators import MAMLClassifier, MAMLRegressor, load
     from fastmaml.evaluation import Evaluation
     from fastmaml.gradient_check import check_gradients
     from fastmaml.meta_learning import meta_gradient, meta_train
@@ -18,10 +19,13 @@ __all__ = [
     "MAML",
     "AdaptedModel",
     "Evaluation",
+    "MAMLClassifier",
+    "MAMLRegressor",
     "TaskSet",
     "__version__",
     "algorithms",
     "check_gradients",
+    "load",
     "meta_gradient",
     "meta_train",
     "models",
@@ -35,8 +39,11 @@ _HOMES = {
     "AdaptedModel": "fastmaml.adapted",
     "Evaluation": "fastmaml.evaluation",
     "MAML": "fastmaml.notebook",
+    "MAMLClassifier": "fastmaml.estimators",
+    "MAMLRegressor": "fastmaml.estimators",
     "TaskSet": "fastmaml.tasks",
     "check_gradients": "fastmaml.gradient_check",
+    "load": "fastmaml.estimators",
     "meta_gradient": "fastmaml.meta_learning",
     "meta_train": "fastmaml.meta_learning",
     "sample_points": "fastmaml.notebook",

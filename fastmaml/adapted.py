@@ -34,6 +34,21 @@ class AdaptedModel:
         shape = (count, 1) if np.ndim(theta) == 2 else (count,)
         self.theta = check_vector("theta", theta, shape, getattr(theta, "dtype", np.float64))
 
+    @classmethod
+    def of_checked(cls, model: Model, theta: np.ndarray) -> AdaptedModel:
+        """Return a model adapted to a task, without any checks.
+
+        Parameters
+        ----------
+        model : Model
+            What the parameters are those of.
+        theta : ndarray of shape (num_parameters,)
+            Parameters that are known to fit it.
+        """
+        adapted = cls.__new__(cls)
+        adapted._model, adapted.theta = model, theta
+        return adapted
+
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self._model!r}>"
 
@@ -56,12 +71,7 @@ class AdaptedModel:
         ValueError
             If the shape is another, or an entry is not finite.
         """
-        raw = self._raw(X)
-        if not self._model.classifies:
-            return raw[:, 0] if raw.shape[1] == 1 else raw
-        if raw.shape[1] == 1:
-            return (raw[:, 0] > 0.5).astype(np.int64)
-        return raw.argmax(axis=1).astype(np.int64)
+        return as_predictions(self._model, self._raw(X))
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Return the probability of each class for each row; of classifiers alone.
@@ -84,10 +94,23 @@ class AdaptedModel:
         """
         if not self._model.classifies:
             raise AttributeError(f"{type(self._model).__name__} predicts no classes; use predict")
-        raw = self._raw(X)
-        return np.stack([1 - raw[:, 0], raw[:, 0]], axis=1) if raw.shape[1] == 1 else raw
+        return as_probabilities(self._raw(X))
 
     def _raw(self, X: Any) -> np.ndarray:
         rows = check_features(self._model, "X", X)
         spec = self._model.spec()
         return predict_rows(spec, pad(spec, self.theta.reshape(-1), np.dtype(np.float64)), rows)
+
+
+def as_predictions(model: Model, raw: np.ndarray) -> np.ndarray:
+    """Return predictions of what the kernel makes of each row, (rows, num_outputs): classes or numbers."""
+    if not model.classifies:
+        return raw[:, 0] if raw.shape[1] == 1 else raw
+    if raw.shape[1] == 1:
+        return (raw[:, 0] > 0.5).astype(np.int64)
+    return raw.argmax(axis=1).astype(np.int64)
+
+
+def as_probabilities(raw: np.ndarray) -> np.ndarray:
+    """Return the probability of each class, (rows, classes), of what the kernel of a classifier makes."""
+    return np.stack([1 - raw[:, 0], raw[:, 0]], axis=1) if raw.shape[1] == 1 else raw

@@ -135,41 +135,6 @@ class Learner(NamedTuple):
             paces=paces,
         )
 
-    def adapt(
-        self, meta: np.ndarray, X: np.ndarray, y: np.ndarray, steps: int
-    ) -> tuple[np.ndarray, int | None]:
-        """Take inner steps on the rows of one task.
-
-        Parameters
-        ----------
-        meta : ndarray of shape (meta_size,)
-            The meta-parameters, padded.
-        X, y : ndarray of shape (rows, num_features), (rows,) or (rows, num_targets), float64
-            At least one row.
-        steps : int
-            How many.
-
-        Returns
-        -------
-        theta : ndarray of shape (num_parameters,)
-            The parameters.
-        bad_step : int or None
-            The first step that left some of them infinite or NaN.
-        """
-        X, y = X[np.newaxis], y[np.newaxis]
-        result = adapt_epoch(
-            self.model_spec,
-            self.algorithm_spec,
-            # The engine wants query rows too; there is nothing to score, so any will do.
-            given_tasks(X, y, X[:, :1], y[:, :1]),
-            tasks_per_batch=1,
-            theta=meta,
-            steps=steps,
-            want_thetas=True,
-        )
-        bad_step = int(result.bad_step[0])
-        return unpad(self.model_spec, result.thetas[0]), None if bad_step == NEVER else bad_step
-
     def find_divergence(self, error: NotFiniteError, training: Training, source: Any) -> Divergence:
         """Find the task and step of a divergence, by computing the epoch once more."""
         steps = self.algorithm.inner_steps

@@ -13,7 +13,7 @@ import numpy as np
 
 from fastmaml.adapted import AdaptedModel
 from fastmaml.algorithms import Algorithm
-from fastmaml.arrays import check_fits, check_vector
+from fastmaml.arrays import check_fits, check_vector, read_only
 from fastmaml.engine.adapting import NEVER, adapt_epoch
 from fastmaml.evaluation import check_steps, mean_interval
 from fastmaml.learner import Learner, given_tasks, lower
@@ -26,6 +26,7 @@ from fastmaml.models import (
 from fastmaml.optimizers import SGD, Optimizer, as_optimizer
 from fastmaml.random_state import seed_from_system
 from fastmaml.sources import Source, as_source
+from fastmaml.task_adapter import TaskAdapter
 from fastmaml.training import NotFiniteError, Training
 from fastmaml.validation import (
     MOST_EPOCHS,
@@ -114,11 +115,12 @@ class MetaLearned:
     ----------
     model, algorithm : Model, Algorithm
         As given.
-    theta : ndarray of shape (num_parameters,)
-        The initialisation: layer by layer the weights (inputs, outputs) in C order, then the biases.
-    inner_rates : ndarray
+    theta : ndarray of shape (num_parameters,), read-only
+        The initialisation: layer by layer the weights (inputs, outputs) in C order, then the biases. Another
+        one may be assigned.
+    inner_rates : ndarray, read-only
         The learned rates: (num_parameters,), (layers,) or (inner_steps, layers), as the algorithm says;
-        empty where none are learned.
+        empty where none are learned. Others may be assigned.
     history : list of (int, float)
         Epoch, and mean query loss over its tasks after adapting, of every logged epoch. Reptile adapts on the
         query rows, too: there it is a loss of training.
@@ -128,15 +130,35 @@ class MetaLearned:
         Epochs trained.
     """
 
-    def __init__(self, learner: Learner, theta: np.ndarray, rates: np.ndarray, seed: int) -> None:
-        self._learner = learner
+    def __init__(self, learner: Learner, meta: np.ndarray, seed: int) -> None:
+        self._learner, self._adapter = learner, TaskAdapter(learner)
         self.model, self.algorithm = learner.model, learner.algorithm
-        self.theta, self.inner_rates, self.seed = theta, rates, seed
+        self._meta, self.seed = meta, seed
         self.history: list[tuple[int, float]] = []
         self.epochs = 0
 
     def __repr__(self) -> str:
         return f"<MetaLearned {self.model!r} by {self.algorithm!r}, {self.epochs} epochs>"
+
+    @property
+    def theta(self) -> np.ndarray:
+        """The initialisation, (num_parameters,)."""
+        return read_only(self._learner.split(self._meta)[0])
+
+    @theta.setter
+    def theta(self, theta: Any) -> None:
+        learner = self._learner
+        start = check_vector("theta", theta, (num_parameters(learner.model_spec),), learner.dtype)
+        self._meta = learner.join(start, self.inner_rates)
+
+    @property
+    def inner_rates(self) -> np.ndarray:
+        """The learned rates, in their shape."""
+        return read_only(self._learner.split(self._meta)[1])
+
+    @inner_rates.setter
+    def inner_rates(self, rates: Any) -> None:
+        self._meta = self._learner.join(self.theta, self._learner.initial_rates(rates))
 
     def adapt(self, X: Any, y: Any, steps: int | None = None) -> AdaptedModel:
         """Adapt to one task; nothing here is changed.
@@ -163,14 +185,13 @@ class MetaLearned:
         targets = check_targets(self.model, "y", y, (len(rows),))
         check_fits("X", rows, learner.dtype)
         check_fits("y", targets, learner.dtype)
-        meta = learner.join(self.theta, self.inner_rates)
-        theta, bad_step = learner.adapt(meta, rows, targets, steps)
+        theta, bad_step = self._adapter.adapt(self._meta, rows, targets, steps)
         if bad_step is not None:
             raise FloatingPointError(
                 f"the parameters turned infinite or NaN in step {bad_step} of adapting with "
                 f"{_rate_of(learner)}; lower it, scale the features, or set clip_norm"
             )
-        return AdaptedModel(self.model, theta)
+        return AdaptedModel.of_checked(self.model, theta)
 
     def score(
         self,
@@ -208,7 +229,7 @@ class MetaLearned:
             learner.algorithm_spec,
             source.lower(self.seed ^ OTHER_SEED if random_state is None else check_seed(random_state)),
             tasks_per_batch=_check_batch("num_tasks", num_tasks, source),
-            theta=learner.join(self.theta, self.inner_rates),
+            theta=self._meta,
             steps=max(numbers),
             score_steps=numbers,
             n_jobs=check_n_jobs(n_jobs),
@@ -314,7 +335,7 @@ def meta_train(
     start = check_vector("theta", start, (num_parameters(learner.model_spec),), learner.dtype)
     rates = learner.initial_rates(inner_rates)
 
-    run = MetaLearned(learner, start, rates, seed)
+    run = MetaLearned(learner, learner.join(start, rates), seed)
     if epochs == 0:
         return run
     spec = source.lower(seed)
@@ -326,7 +347,7 @@ def meta_train(
             spec,
             optimizer.lower(epochs),
             tasks_per_batch=tasks,
-            meta=learner.join(start, rates),
+            meta=run._meta,
             epochs=epochs,
             n_jobs=n_jobs,
         )
@@ -346,7 +367,7 @@ def meta_train(
         raise
     finally:
         if training is not None:
-            run.theta, run.inner_rates = learner.split(training.theta)
+            run._meta = training.theta.copy()
             run.epochs = training.epochs_done
     return run
 

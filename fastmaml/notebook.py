@@ -29,6 +29,7 @@ from fastmaml.sources import (
     check_enough_rows,
     group_name,
 )
+from fastmaml.task_adapter import TaskAdapter
 from fastmaml.tasks import TaskSet
 from fastmaml.training import Losses, NotFiniteError, Training
 from fastmaml.validation import (
@@ -376,7 +377,7 @@ class MAML:
         y = check_labels("y", y, X.shape[0])
         if X.shape[0] == 0:
             raise ValueError("X has no rows; give at least one row to adapt on")
-        theta, bad_step = learner.adapt(settings.meta, X, y, steps)
+        theta, bad_step = TaskAdapter(learner).adapt(settings.meta, X, y, steps)
         if bad_step is not None:
             raise FloatingPointError(
                 f"the parameters turned infinite or NaN in step {bad_step} of adapting with "

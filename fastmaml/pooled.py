@@ -80,16 +80,8 @@ class Objective:
         # The mean over blocks of their means is the weighted mean of all rows, those that fill up among them.
         scaled = weights * (blocks * block / weights.sum())
         starts = block * np.arange(blocks)
-        source = SpansSpec(
-            X=_filled(X, missing),
-            y=_filled(y, missing).reshape(-1),
-            weights=_filled(scaled, missing),
-            support_starts=starts,
-            query_starts=starts,
-            shots=1,
-            queries=block,
-            targets=y.shape[1],
-        )
+        rows, targets, scaled = (_filled(array, missing) for array in (X, y, scaled))
+        source = SpansSpec.of_rows(rows, targets, scaled, starts, starts, (1, block))
         width, float64 = theta_width(self._spec), np.dtype(np.float64)
         still = MAMLSpec(InnerLoop.with_rates(positions(self._spec), 1, np.zeros((1, width))), FIRST_ORDER, 0)
         self._training = Training(

@@ -169,6 +169,11 @@ class Training:
         return self.work.outer_step.gradient
 
     @property
+    def optimizer_state(self) -> np.ndarray:
+        """What the optimizer keeps from one epoch to the next, which may be written to."""
+        return self.work.outer_step.optimizer_state
+
+    @property
     def source_state(self) -> np.ndarray:
         """The source's state, which may be written to."""
         return self.work.drawn.record.source_state

@@ -18,9 +18,10 @@ LAYERS: list[tuple[str, ...]] = [
     ("fastmaml.__main__",),
     ("fastmaml.cli",),
     ("fastmaml",),
-    ("fastmaml.notebook", "fastmaml.gradient_check"),
+    ("fastmaml.notebook", "fastmaml.gradient_check", "fastmaml.estimators"),
     ("fastmaml.meta_learning",),
-    ("fastmaml.learner", "fastmaml.adapted", "fastmaml.evaluation"),
+    ("fastmaml.task_adapter", "fastmaml.group_adapter"),
+    ("fastmaml.learner", "fastmaml.adapted", "fastmaml.evaluation", "fastmaml.pooled"),
     ("fastmaml.training", "fastmaml.sampling"),
     ("fastmaml.ways",),
     ("fastmaml.tables", "fastmaml.reporting", "fastmaml.random_state"),
@@ -36,6 +37,7 @@ LAYERS: list[tuple[str, ...]] = [
 ]
 # Packages that stand in `LAYERS` as one.
 PACKAGES = {
+    "fastmaml.estimators",
     "fastmaml.engine",
     "fastmaml.algorithms",
     "fastmaml.models",

@@ -20,7 +20,16 @@ from fastmaml.algorithms.maml import FIRST_ORDER, MAML, MAMLSpec
 from fastmaml.algorithms.metasgd import MetaSGD
 from fastmaml.algorithms.reptile import Reptile, ReptileSpec
 
+# By the names that estimators and the command line have for them.
+ALGORITHMS = {
+    "maml": MAML,
+    "anil": ANIL,
+    "meta_sgd": MetaSGD,
+    "reptile": Reptile,
+}
+
 __all__ = [
+    "ALGORITHMS",
     "ANIL",
     "FIRST_ORDER",
     "MAML",

@@ -214,7 +214,7 @@ def adapt_epoch(
         Threads.
     """
     workers = min(resolve_threads(n_jobs), tasks_per_batch)
-    piece = _allocate(
+    piece = allocate_adapting(
         model,
         algorithm,
         source,
@@ -228,8 +228,8 @@ def adapt_epoch(
         want_thetas=want_thetas,
         workers=workers,
     )
+    piece.run()
     work = piece.record
-    launch(piece.bound, 2, workers, work.counter, work.status)
     return Adapted(
         work.losses_out,
         work.scores_out,
@@ -240,17 +240,34 @@ def adapt_epoch(
     )
 
 
-class _Piece(NamedTuple):
-    """What adapting takes, compiled, with its memory."""
+class AdaptingPiece(NamedTuple):
+    """What adapting takes, compiled, with its memory.
+
+    Attributes
+    ----------
+    record : Adapting
+        The memory.
+    bound : BoundEntry
+        `adapt_region`, compiled.
+    drawn : Drawn
+        The source.
+    keep : tuple of BoundEntry
+        What it calls by address.
+    """
 
     record: Adapting
     bound: BoundEntry
     drawn: Drawn
     keep: tuple[BoundEntry, ...]
 
+    def run(self) -> None:
+        """Adapt the tasks of the epoch."""
+        work = self.record
+        launch(self.bound, 2, work.scores.shape[0], work.counter, work.status)
+
 
 @compiled_together
-def _allocate(
+def allocate_adapting(
     model: Any,
     algorithm: Any,
     source: Any,
@@ -259,12 +276,12 @@ def _allocate(
     theta: np.ndarray,
     steps: int,
     epochs: tuple[int, int],
-    source_state: np.ndarray | None,
-    score_steps: tuple[int, ...],
-    want_scores: bool,
+    source_state: np.ndarray | None = None,
+    score_steps: tuple[int, ...] = (),
+    want_scores: bool = False,
     want_thetas: bool,
     workers: int,
-) -> _Piece:
+) -> AdaptingPiece:
     """Allocate what `adapt_epoch` takes; ``epochs``: where the source's state stands, and the epoch."""
     needs = requirements(source, tasks_per_batch)
     width = theta.size - padded_width(num_learned(algorithm))
@@ -306,4 +323,4 @@ def _allocate(
         counter=zeros((1,), np.int64),
         status=zeros((1,), np.int64),
     )
-    return _Piece(work, bind(adapt_entry, work), drawn, (*compiled.keep, *predictor.keep))
+    return AdaptingPiece(work, bind(adapt_entry, work), drawn, (*compiled.keep, *predictor.keep))

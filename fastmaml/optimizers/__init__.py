@@ -9,7 +9,11 @@ from fastmaml.optimizers.momentum import Momentum, MomentumSpec
 from fastmaml.optimizers.optimizer import Optimizer, as_optimizer
 from fastmaml.optimizers.sgd import SGD, SGDSpec
 
+# By the names that estimators and the command line have for them.
+OPTIMIZERS = {"sgd": SGD, "momentum": Momentum, "adam": Adam, "adamw": AdamW}
+
 __all__ = [
+    "OPTIMIZERS",
     "SGD",
     "Adam",
     "AdamSpec",

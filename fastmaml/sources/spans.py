@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from fastmaml.arrays import read_only
 from fastmaml.runtime.compilation import kernel
 from fastmaml.sources.contract import Requirements, draw, matrix, requirements
 
@@ -41,8 +42,24 @@ class SpansSpec(NamedTuple):
     @classmethod
     def of_groups(cls, X: np.ndarray, y: np.ndarray, starts: np.ndarray, rows: int) -> SpansSpec:
         """Take ``rows`` rows of each task for support rows, and no query rows; y: (num_rows, targets)."""
-        begin = np.require(starts, np.int64, ["C", "A", "W"])
-        return cls(X, y.reshape(-1), np.zeros(0), begin, begin, int(rows), 0, int(y.shape[1]))
+        return cls.of_rows(X, y, np.zeros(0), starts, starts, (int(rows), 0))
+
+    @classmethod
+    def of_rows(
+        cls,
+        X: np.ndarray,
+        y: np.ndarray,
+        weights: np.ndarray,
+        support_starts: np.ndarray,
+        query_starts: np.ndarray,
+        rows: tuple[int, int],
+    ) -> SpansSpec:
+        """Take so many support and query rows of each task; y: (num_rows, targets)."""
+        support, query = (np.require(s, np.int64, ["C", "A", "W"]) for s in (support_starts, query_starts))
+        # One type, and so one piece of code, whether or not the caller may write to them.
+        return cls(
+            read_only(X), read_only(y.reshape(-1)), weights, support, query, rows[0], rows[1], int(y.shape[1])
+        )
 
 
 @requirements.register(SpansSpec)

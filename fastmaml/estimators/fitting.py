@@ -1,0 +1,316 @@
+"""What an estimator's ``fit`` does: with groups meta-learning, without them ordinary training."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from fastmaml.algorithms import Algorithm
+from fastmaml.estimators.groups import GroupTable
+from fastmaml.estimators.meta_fit import Callback, Data, Schedule, choose_rate, meta_fit
+from fastmaml.estimators.scaling import Scaling
+from fastmaml.group_adapter import adapt_groups
+from fastmaml.learner import Learner, lower
+from fastmaml.models import Layered
+from fastmaml.optimizers import Optimizer
+from fastmaml.pooled import train_pooled
+from fastmaml.reporting import ProgressBar, Silence
+from fastmaml.sources import group_name
+from fastmaml.task_adapter import TaskAdapter
+from fastmaml.tasks import TaskSet
+
+# The inner rate where there is nothing to choose one by.
+FIXED_RATE = 0.1
+# Groups, at least, for some of them to be held out.
+LEAST_GROUPS = 5
+
+
+class Request(NamedTuple):
+    """An estimator's parameters, checked.
+
+    Attributes
+    ----------
+    schedule : Schedule
+        How long to learn.
+    callbacks : tuple of callable
+        Asked after every look at the validation tasks.
+    parts : callable
+        Makes algorithm and optimizer of an inner rate.
+    inner_rate : float or array_like or None
+        None: to be chosen.
+    shots, queries : int, int or None
+        Rows of a task.
+    hold_out : float or None
+        The share of the tasks that are held out to stop by; None for no stopping.
+    validation_fraction : float
+        The share, where tasks are held out to choose a rate by.
+    drop : bool
+        Whether groups that are too small are dropped.
+    standardize, scale_targets : bool
+        Whether features and targets are brought to mean 0 and variance 1.
+    dtype : dtype
+        Of the run.
+    seed : int
+        Of all choices.
+    verbose : bool
+        Whether to show a bar.
+    """
+
+    schedule: Schedule
+    callbacks: tuple[Callback, ...]
+    parts: Callable[[Any], tuple[Algorithm, Optimizer]]
+    inner_rate: Any
+    shots: int
+    queries: int | None
+    validation_fraction: float
+    drop: bool
+    standardize: bool
+    scale_targets: bool
+    dtype: np.dtype[Any]
+    seed: int
+    verbose: bool
+
+
+class State(NamedTuple):
+    """What learning has come to: all that is needed to predict, to adapt and to go on.
+
+    Attributes
+    ----------
+    learner : Learner
+        Model and algorithm.
+    meta : ndarray of shape (meta_size,)
+        The meta-parameters, padded.
+    adapter : TaskAdapter
+        Adapts to one task.
+    features, targets : Scaling
+        What rows and targets are brought to.
+    seed : int
+        The seed in use.
+    groups : GroupTable or None
+        Parameters of the groups seen in fitting; None without groups, or for one that is adapted itself.
+    epochs : int
+        Epochs done: the address of the next.
+    optimizer_state : ndarray or None
+        What the optimizer keeps from one epoch to the next.
+    """
+
+    learner: Learner
+    meta: np.ndarray
+    adapter: TaskAdapter
+    features: Scaling
+    targets: Scaling
+    seed: int
+    groups: GroupTable | None
+    epochs: int
+    optimizer_state: np.ndarray | None
+
+    def continued(self, model: Layered) -> np.ndarray | None:
+        """Return the parameters, where they are those of the same model."""
+        same = self.learner.model == model
+        return self.learner.split(self.meta)[0].astype(np.float64) if same else None
+
+
+class Fitted(NamedTuple):
+    """What comes of fitting.
+
+    Attributes
+    ----------
+    state : State
+        To go on with.
+    iterations : int
+        Epochs, or iterations of L-BFGS.
+    losses : list of float
+        The loss curve.
+    scores : list of float
+        Scores of the validation tasks, as the engine has them; empty where there are none.
+    sweep : dict or None
+        The validation loss of each inner rate that was tried.
+    """
+
+    state: State
+    iterations: int
+    losses: list[float]
+    scores: list[float]
+    sweep: dict[float, float] | None
+
+
+def fit_pooled(
+    request: Request,
+    model: Layered,
+    X: np.ndarray,
+    targets: np.ndarray,
+    weights: np.ndarray | None,
+    *,
+    before: State | None,
+) -> Fitted:
+    """Train on all rows; from where ``before`` has ended, if it is given and was of the same model."""
+    features, scaling = _scalings(request, X, targets, weights)
+    algorithm, _ = request.parts(FIXED_RATE if request.inner_rate is None else request.inner_rate)
+    learner = lower(model, algorithm, request.dtype)
+    start = None if before is None else before.continued(model)
+    result = train_pooled(
+        model,
+        features.apply(X),
+        scaling.apply(targets),
+        weights,
+        theta=model.initial_theta(request.seed) if start is None else start,
+        max_iter=request.schedule.epochs,
+        n_jobs=request.schedule.n_jobs,
+    )
+    meta = learner.join(result.theta.astype(learner.dtype), learner.initial_rates())
+    state = State(learner, meta, TaskAdapter(learner), features, scaling, request.seed, None, 0, None)
+    return Fitted(state, max(1, result.iterations), result.losses, [], None)
+
+
+def fit_tasks(request: Request, model: Layered, tasks: TaskSet, *, before: State | None) -> Fitted:
+    """Meta-learn from tasks; from where ``before`` has ended, if it is given and was of the same model."""
+    train, validation = _split(request, tasks)
+    features, scaling = _scalings(request, train.X, train.y[:, np.newaxis], None)
+    data = Data(
+        _scaled(train, features, scaling),
+        None if validation is None else _scaled(validation, features, scaling),
+        request.shots,
+        request.queries,
+        request.seed,
+    )
+    schedule = _fitting_batches(request.schedule, train)
+    start = None if before is None else before.continued(model)
+    start = model.initial_theta(request.seed) if start is None else start
+    rate, sweep = request.inner_rate, None
+    if rate is None:
+        rate = FIXED_RATE
+        if validation is not None:
+            rate, sweep = choose_rate(
+                model, *request.parts(rate), data, schedule, dtype=request.dtype, theta=start
+            )
+    algorithm, optimizer = request.parts(rate)
+    learner = lower(model, algorithm, request.dtype)
+    with ProgressBar(schedule.epochs) if request.verbose else Silence() as report:
+        fit = meta_fit(
+            learner,
+            optimizer,
+            data,
+            schedule,
+            meta=learner.join(start, learner.initial_rates()),
+            callbacks=request.callbacks,
+            report=report,
+        )
+    if fit.interrupted:
+        warnings.warn(
+            f"interrupted after {fit.epochs} epochs; what was learned until then is kept", stacklevel=4
+        )
+    groups = _adapted(learner, fit.meta, _scaled(tasks, features, scaling), schedule.n_jobs)
+    state = State(
+        learner,
+        fit.meta,
+        TaskAdapter(learner),
+        features,
+        scaling,
+        request.seed,
+        groups,
+        fit.epochs,
+        fit.optimizer_state,
+    )
+    return Fitted(state, fit.epochs, fit.losses, fit.validation_scores, sweep)
+
+
+def beginning(request: Request, model: Layered, tasks: TaskSet) -> State:
+    """Return what there is before anything is learned, with the scales of the first tasks."""
+    features, scaling = _scalings(request, tasks.X, tasks.y[:, np.newaxis], None)
+    algorithm, _ = request.parts(FIXED_RATE if request.inner_rate is None else request.inner_rate)
+    learner = lower(model, algorithm, request.dtype)
+    start = model.initial_theta(request.seed).astype(learner.dtype)
+    meta = learner.join(start, learner.initial_rates())
+    return State(learner, meta, TaskAdapter(learner), features, scaling, request.seed, None, 0, None)
+
+
+def go_on(request: Request, state: State, tasks: TaskSet) -> Fitted:
+    """Go through tasks once, from where learning has come to, with its scales and optimizer."""
+    scaled = _scaled(tasks, state.features, state.targets)
+    large = _large(request, scaled)
+    schedule = _fitting_batches(request.schedule, large)
+    schedule = schedule._replace(epochs=-(-len(large) // schedule.tasks_per_batch))
+    _, optimizer = request.parts(FIXED_RATE if request.inner_rate is None else request.inner_rate)
+    fit = meta_fit(
+        state.learner,
+        optimizer,
+        Data(large, None, request.shots, request.queries, state.seed),
+        schedule,
+        meta=state.meta,
+        callbacks=request.callbacks,
+        first_epoch=state.epochs,
+        optimizer_state=state.optimizer_state,
+    )
+    groups = _adapted(state.learner, fit.meta, scaled, schedule.n_jobs)
+    known = groups if state.groups is None else state.groups.joined(groups)
+    epochs = state.epochs + fit.epochs
+    after = state._replace(meta=fit.meta, groups=known, epochs=epochs, optimizer_state=fit.optimizer_state)
+    return Fitted(after, epochs, fit.losses, [], None)
+
+
+def _fitting_batches(schedule: Schedule, tasks: TaskSet) -> Schedule:
+    return schedule._replace(tasks_per_batch=min(schedule.tasks_per_batch, len(tasks)))
+
+
+def _scalings(
+    request: Request, X: np.ndarray, targets: np.ndarray, weights: np.ndarray | None
+) -> tuple[Scaling, Scaling]:
+    return (
+        Scaling.standard(X, weights) if request.standardize else Scaling.none(X.shape[1]),
+        Scaling.standard(targets, weights) if request.scale_targets else Scaling.none(targets.shape[1]),
+    )
+
+
+def _scaled(tasks: TaskSet, features: Scaling, targets: Scaling) -> TaskSet:
+    y = targets.apply(tasks.y[:, np.newaxis])
+    return TaskSet(features.apply(tasks.X), y, tasks.offsets, tasks.labels)
+
+
+def _adapted(learner: Learner, meta: np.ndarray, tasks: TaskSet, n_jobs: int | None) -> GroupTable:
+    """Adapt to all rows of every group; one that diverges answers with the starting point."""
+    steps = learner.algorithm.inner_steps
+    adapted = adapt_groups(
+        learner, meta, tasks.X, tasks.y[:, np.newaxis], tasks.offsets, steps=steps, n_jobs=n_jobs
+    )
+    thetas = np.where(adapted.diverged[:, np.newaxis], learner.split(meta)[0], adapted.thetas)
+    return GroupTable.of(tasks.labels, thetas)
+
+
+def _large(request: Request, tasks: TaskSet) -> TaskSet:
+    """Leave out groups that are too small, which is said, or refuse them."""
+    needed = request.shots + 1
+    small = tasks.rows < needed
+    if not small.any():
+        return tasks
+    if not request.drop or small.all():
+        first = int(np.argmax(small))
+        advice = "" if small.all() else ", or drop them with small_groups='drop'"
+        raise ValueError(
+            f"group {group_name(tasks, first)} has {tasks.rows[first]} rows, but shots={request.shots} needs "
+            f"at least {needed} (one must remain to test on); {np.count_nonzero(small)} of {len(tasks)} "
+            f"groups are too small: lower shots{advice}"
+        )
+    warnings.warn(
+        f"{np.count_nonzero(small)} of {len(tasks)} groups have fewer than {needed} rows, too few for "
+        f"shots={request.shots}, and are not learned from",
+        stacklevel=5,
+    )
+    return tasks.subset(~small)
+
+
+def _split(request: Request, tasks: TaskSet) -> tuple[TaskSet, TaskSet | None]:
+    """Hold out some of the tasks, where they are needed and there are enough."""
+    large = _large(request, tasks)
+    if request.schedule.patience is None and request.inner_rate is not None:
+        return large, None
+    if len(large) < LEAST_GROUPS:
+        fixed = f", and inner_rate is {FIXED_RATE}" if request.inner_rate is None else ""
+        warnings.warn(
+            f"{len(large)} groups are too few to hold some out: training does not stop early{fixed}",
+            stacklevel=5,
+        )
+        return large, None
+    return large.split(request.validation_fraction, random_state=request.seed)

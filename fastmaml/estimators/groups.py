@@ -1,0 +1,158 @@
+"""Parameters of many groups, found by the groups' labels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from fastmaml.engine.predicting import predict_groups
+from fastmaml.labels import group_rows, label_array
+from fastmaml.models import pad
+
+if TYPE_CHECKING:
+    from fastmaml.estimators.estimator import FewShotEstimator
+
+
+class GroupTable(NamedTuple):
+    """A row of parameters for each group.
+
+    Attributes
+    ----------
+    labels : ndarray of shape (num_groups,)
+        What the groups are called, all different.
+    thetas : ndarray of shape (num_groups, num_parameters)
+        Their parameters.
+    places : dict
+        Where each label stands.
+    """
+
+    labels: np.ndarray
+    thetas: np.ndarray
+    places: dict[Any, int]
+
+    @classmethod
+    def of(cls, labels: np.ndarray, thetas: np.ndarray) -> GroupTable:
+        """Make a table of labels and parameters."""
+        return cls(labels, thetas, {label: place for place, label in enumerate(labels.tolist())})
+
+    def joined(self, other: GroupTable) -> GroupTable:
+        """Return the groups of both; of a group in both the other's parameters."""
+        kept = other.find(self.labels) < 0
+        labels = label_array([*self.labels[kept].tolist(), *other.labels.tolist()])
+        return GroupTable.of(labels, np.concatenate([self.thetas[kept], other.thetas]))
+
+    def find(self, labels: np.ndarray) -> np.ndarray:
+        """Return where each label stands (labels,), or -1."""
+        return np.array([self.places.get(label, -1) for label in labels.tolist()], dtype=np.intp)
+
+    def predict(
+        self, spec: Any, rows: np.ndarray, labels: np.ndarray, start: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Predict rows with the parameters of their groups.
+
+        Parameters
+        ----------
+        spec : NamedTuple
+            The model's.
+        rows : ndarray of shape (rows, num_features)
+            As the model takes them.
+        labels : ndarray of shape (rows,)
+            The group of each row.
+        start : ndarray of shape (num_parameters,)
+            Parameters for groups that are not in the table.
+
+        Returns
+        -------
+        raw : ndarray of shape (rows, num_outputs)
+            What the kernel predicts.
+        unseen : ndarray
+            The labels that are not in the table.
+        """
+        order, offsets, names = group_rows("groups", labels)
+        places = self.find(names)
+        thetas = np.where(places[:, np.newaxis] >= 0, self.thetas[places], start)
+        padded = pad(spec, thetas, np.dtype(np.float64))
+        if order is None:
+            return predict_groups(spec, padded, rows, offsets), names[places < 0]
+        raw = predict_groups(spec, padded, rows[order], offsets)
+        back = np.empty_like(raw)
+        back[order] = raw
+        return back, names[places < 0]
+
+
+class AdaptedTasks:
+    """Many groups that an estimator was adapted to at once.
+
+    Made by ``adapt_many``. ``tasks[label]`` is an estimator for one group, ``label in tasks`` tells whether
+    there is one, ``len(tasks)`` how many.
+
+    Attributes
+    ----------
+    labels : ndarray of shape (num_groups,)
+        What the groups are called.
+    theta : ndarray of shape (num_groups, num_parameters)
+        Their parameters.
+    """
+
+    def __init__(self, estimator: FewShotEstimator, table: GroupTable) -> None:
+        self._estimator, self._table = estimator, table
+        self.labels, self.theta = table.labels, table.thetas
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.labels.tolist())
+
+    def __contains__(self, label: object) -> bool:
+        return label in self._table.places
+
+    def __getitem__(self, label: Any) -> Any:
+        place = self._table.places.get(label)
+        if place is None:
+            raise KeyError(f"there is no group {label!r} among the {len(self)} that were adapted to")
+        return self._estimator._with_theta(self.theta[place])
+
+    def __repr__(self) -> str:
+        return f"<AdaptedTasks: {len(self)} groups, {type(self._estimator).__name__}>"
+
+    def _raw(self, X: Any, groups: Any) -> np.ndarray:
+        estimator = self._estimator
+        rows, labels = estimator._rows(X, groups)
+        if labels is None:
+            raise ValueError("groups is missing; give the group of each row")
+        state = estimator._state
+        raw, unseen = self._table.predict(state.learner.model_spec, rows, labels, estimator.theta_)
+        if unseen.size:
+            raise ValueError(
+                f"groups holds {unseen[:1].tolist()[0]!r}, one of {unseen.size} that were not adapted to; "
+                "give rows of the groups given to adapt_many"
+            )
+        return raw
+
+    def predict(self, X: Any, groups: Any = None) -> np.ndarray:
+        """Predict rows, each with the parameters of its group.
+
+        Parameters
+        ----------
+        X : array_like of shape (rows, num_features)
+            Finite rows.
+        groups : array_like of shape (rows,)
+            The group of each row, one of `labels`.
+
+        Returns
+        -------
+        ndarray of shape (rows,)
+
+        Raises
+        ------
+        ValueError
+            If a group was not adapted to.
+        """
+        return self._estimator._finish(self._raw(X, groups))
+
+    def predict_proba(self, X: Any, groups: Any = None) -> np.ndarray:
+        """Return the probability of each class, (rows, classes); of classifiers. As `predict` otherwise."""
+        return self._estimator._probabilities(self._raw(X, groups))

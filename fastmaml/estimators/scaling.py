@@ -1,0 +1,41 @@
+"""Scales: what features, and the targets of a regression, are brought to before they are learned from."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Scaling(NamedTuple):
+    """A shift and a scale for each column: ``(values - mean) / scale``.
+
+    Attributes
+    ----------
+    mean, scale : ndarray of shape (columns,)
+        float64; the scale is never 0.
+    """
+
+    mean: np.ndarray
+    scale: np.ndarray
+
+    @classmethod
+    def none(cls, columns: int) -> Scaling:
+        """Leave everything as it is."""
+        return cls(np.zeros(columns), np.ones(columns))
+
+    @classmethod
+    def standard(cls, values: np.ndarray, weights: np.ndarray | None = None) -> Scaling:
+        """Bring columns (rows, columns) to mean 0 and variance 1; constant ones to 0."""
+        from sklearn.preprocessing import StandardScaler
+
+        scaler = StandardScaler().fit(values, sample_weight=weights)
+        return cls(scaler.mean_, scaler.scale_)
+
+    def apply(self, values: np.ndarray) -> np.ndarray:
+        """Return values (rows, columns), scaled."""
+        return (values - self.mean) / self.scale
+
+    def undo(self, values: np.ndarray) -> np.ndarray:
+        """Return scaled values (rows, columns) as they were."""
+        return values * self.scale + self.mean
