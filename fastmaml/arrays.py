@@ -68,6 +68,8 @@ def came(values: Any, array: NDArray[Any]) -> str:
 
 def as_array(name: str, values: Any) -> NDArray[Any]:
     """`values` as an array of whatever dtype; a data frame of several dtypes as one of floats."""
+    if type(values) is np.ndarray:
+        return values
     if hasattr(values, "toarray"):
         raise TypeError(f"{name} must be dense, got a {type(values).__name__}; give {name}.toarray()")
     values = unmasked(values)
@@ -151,8 +153,10 @@ def check_finite(name: str, table: NDArray[Any], axes: Axes, remedy: str = FILL)
     """Raise if a number is NaN or infinite. In blocks: no second table of booleans is made."""
     flat = table.reshape(-1)
     # For a few numbers one pass is quicker than two; an overflow is looked into.
-    if flat.size <= FEW and math.isfinite(flat.dot(flat)):
-        return
+    if flat.size <= FEW:
+        with np.errstate(over="ignore"):
+            if math.isfinite(flat.dot(flat)):
+                return
     for start in range(0, flat.size, BLOCK):
         finite = np.isfinite(flat[start : start + BLOCK])
         if not finite.all():

@@ -41,7 +41,10 @@ class TaskAdapter:
 
     def __init__(self, learner: Learner) -> None:
         self._learner = learner
-        self._positions = positions(learner.model_spec)
+        where = positions(learner.model_spec)
+        # One behind the other, a slice finds them quicker.
+        dense = np.array_equal(where, np.arange(where.size))
+        self._positions: Any = slice(where.size) if dense else where
         self._ready: dict[tuple[int, int], _Ready] = {}
         self._lock = threading.Lock()
 
@@ -70,14 +73,14 @@ class TaskAdapter:
             The first step that left some of them infinite or NaN.
         """
         with self._lock:
-            ready = self._get(len(X), steps, meta.size)
-            ready.meta[:] = meta
-            ready.X[:] = X
-            ready.y[:] = y.reshape(ready.y.shape)
-            ready.piece.run()
-            record = ready.piece.record
+            piece, meta_in, X_in, y_in = self._get(len(X), steps, meta.size)
+            meta_in[:] = meta
+            X_in[:] = X
+            y_in[:] = y.reshape(y_in.shape)
+            piece.run()
+            record = piece.record
             bad_step = int(record.bad_step_out[0])
-            return record.thetas_out[0, self._positions], None if bad_step == NEVER else bad_step
+            return record.thetas_out[0][self._positions].copy(), None if bad_step == NEVER else bad_step
 
     def _get(self, rows: int, steps: int, size: int) -> _Ready:
         key = rows, steps

@@ -24,10 +24,18 @@ SHARE = 1e-12
 LEAST = 1e-295
 # An argument that is known to fewer digits than these has no derivative worth comparing where one jumps.
 SURE = 1e-9
+# The exponential of what is larger has no place among doubles, by far.
+OUT_OF_RANGE = 1e6
+# What doubles hold, about.
+LARGEST = 1e300
 
 
 class AtAKinkError(ArithmeticError):
     """The branch taken is a matter of rounding."""
+
+
+class OutOfRangeError(ArithmeticError):
+    """A number is too large for a double, wherever the computation leads from there."""
 
 
 class Number:
@@ -145,13 +153,22 @@ def square_root(a):
     return function(a, root, 1 / (2 * root), lambda: reciprocal(2 * square_root(a)))
 
 
+def _exp(value):
+    """Return the exponential, but beyond any double's range not to its last digit, which takes for ever."""
+    if abs(value) > OUT_OF_RANGE:
+        return mpf("inf") if value > 0 else mpf(0)
+    return mpmath.exp(value)
+
+
 def exponential(a):
-    value = mpmath.exp(a.value)
+    value = _exp(a.value)
+    if value > LARGEST:
+        raise OutOfRangeError
     return function(a, value, value, lambda: exponential(a))
 
 
 def _sigmoid(value):
-    return 1 / (1 + mpmath.exp(-value))
+    return 1 / (1 + _exp(-value))
 
 
 def sigmoid(a):
@@ -161,7 +178,7 @@ def sigmoid(a):
 
 def softplus(a):
     """Return ``log(1 + exp(a))``."""
-    value = max(a.value, 0) + mpmath.log1p(mpmath.exp(-abs(a.value)))
+    value = max(a.value, 0) + mpmath.log1p(_exp(-abs(a.value)))
     return function(a, value, _sigmoid(a.value), lambda: sigmoid(a))
 
 
