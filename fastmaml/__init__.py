@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from fastmaml.gradient_check import check_gradients
     from fastmaml.meta_learning import meta_gradient, meta_train
     from fastmaml.notebook import MAML, sample_points
+    from fastmaml.task_summary import TaskSummary
     from fastmaml.tasks import TaskSet
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "MAMLClassifier",
     "MAMLRegressor",
     "TaskSet",
+    "TaskSummary",
     "__version__",
     "algorithms",
     "check_gradients",
@@ -42,6 +44,7 @@ _HOMES = {
     "MAMLClassifier": "fastmaml.estimators",
     "MAMLRegressor": "fastmaml.estimators",
     "TaskSet": "fastmaml.tasks",
+    "TaskSummary": "fastmaml.task_summary",
     "check_gradients": "fastmaml.gradient_check",
     "load": "fastmaml.estimators",
     "meta_gradient": "fastmaml.meta_learning",

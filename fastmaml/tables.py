@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import shlex
 import warnings
-from collections import Counter
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,12 +16,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from fastmaml.table_files import read_file
+
 # More categories than FEW where most rows have their own (names, identifiers), or more than MANY: nothing can
 # be learned from them, and one-hot encoded they would fill the memory.
 FEW_CATEGORIES, MANY_CATEGORIES = 50, 1000
 LISTED = 20  # names that a message lists at most
-KINDS = {".csv": "CSV", ".tsv": "TSV", ".parquet": "Parquet", ".pq": "Parquet"}
-COMPRESSED = {".gz", ".bz2", ".zst"}
 
 
 class Table(NamedTuple):
@@ -80,8 +79,8 @@ def read_table(path: Path, group: str | None, target: str | None, exclude: Colle
     ValueError
         If the file or a column cannot be used, or a value is missing.
     """
-    data = _load(path)
-    names = _column_names(data, path)
+    data = read_file(path)
+    names = list(data.schema.names)
     for role, name in (("group", group), ("target", target)):
         if name is None:
             raise ValueError(f"--{role} is needed; the columns of {path} are {_listed(names)}")
@@ -165,64 +164,6 @@ def encode(table: Table, fit_rows: NDArray[np.int64]) -> tuple[NDArray[np.float6
         ):
             names.extend(f"{name}={values[code]}" for code in codes)
     return np.hstack(parts), tuple(names)
-
-
-def _load(path: Path) -> Any:
-    """Return the file as a pyarrow table."""
-    suffixes = [suffix.lower() for suffix in path.suffixes]
-    compressed = suffixes[-1:] != [] and suffixes[-1] in COMPRESSED
-    kind = KINDS.get("".join(suffixes[-2:-1] if compressed else suffixes[-1:]))
-    if not path.exists():
-        raise ValueError(f"{path} does not exist")
-    if path.is_dir():
-        raise ValueError(f"{path} is a folder; give a CSV or Parquet file")
-    if kind is None or (compressed and kind == "Parquet"):
-        raise ValueError(f"{path} must end in .csv, .tsv or .parquet (a CSV may be compressed: .csv.gz)")
-    if path.stat().st_size == 0:
-        raise ValueError(f"{path} is empty")
-    import pyarrow
-
-    try:
-        if kind == "Parquet":
-            import pyarrow.parquet
-
-            with pyarrow.parquet.ParquetFile(path) as file:
-                return file.read()
-        import pyarrow.csv
-
-        separator = "\t" if kind == "TSV" else _separator(path, pyarrow)
-        return pyarrow.csv.read_csv(
-            path,
-            parse_options=pyarrow.csv.ParseOptions(delimiter=separator, newlines_in_values=True),
-            convert_options=pyarrow.csv.ConvertOptions(strings_can_be_null=True),
-        )
-    except (pyarrow.ArrowException, OSError) as error:
-        if "Empty CSV" in str(error):
-            raise ValueError(f"{path} has no rows") from None
-        raise ValueError(f"{path} cannot be read as {kind}: {error}") from error
-
-
-def _separator(path: Path, pyarrow: Any) -> str:
-    """Return the separator in a CSV file's header: a comma, or else a semicolon or tab where there is one."""
-    with pyarrow.input_stream(path) as stream:
-        header = bytes(stream.read(65536)).split(b"\n", 1)[0]
-    if b"\0" in header:
-        raise ValueError(
-            f"{path} is not text in UTF-8 (a UTF-16 file, or none of text at all); save it as UTF-8"
-        )
-    return next((mark for mark in ",;\t" if mark.encode() in header), ",")
-
-
-def _column_names(data: Any, path: Path) -> list[str]:
-    """Return the names of the columns, which must be readable and different."""
-    try:
-        names = list(data.schema.names)
-    except UnicodeDecodeError:
-        raise ValueError(f"{path} has column names that are not UTF-8; save it as UTF-8") from None
-    repeated = [name for name, count in Counter(names).items() if count > 1]
-    if repeated:
-        raise ValueError(f"{path} has more than one column named {repeated[0]!r}; rename them")
-    return names
 
 
 def _is_row_index(name: str) -> bool:

@@ -10,13 +10,17 @@ import operator
 import warnings
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from pathlib import Path
+from typing import Any, Self, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastmaml.arrays import finite_floats, read_only, shaped, take_rows
+from fastmaml.arrays import as_array, finite_floats, read_only, shaped, shown, take_rows
+from fastmaml.frames import take_columns
 from fastmaml.labels import group_rows, label_vector
+from fastmaml.table_files import read_file
+from fastmaml.task_summary import TaskSummary, summarize
 from fastmaml.validation import check_count
 
 
@@ -155,6 +159,198 @@ class TaskSet:
         table, target = _table(features, targets)
         table, target = table.reshape(-1, num_features), target.reshape(-1)
         return cls._build(table, target, np.arange(num_tasks + 1) * rows, np.arange(num_tasks))
+
+    @classmethod
+    def from_list(cls, tasks: Sequence[tuple[ArrayLike, ArrayLike]]) -> Self:
+        """Make tasks of pairs of arrays, of any number of rows; their labels are 0, 1, ..., num_tasks - 1.
+
+        Parameters
+        ----------
+        tasks : sequence of (X, y)
+            X, array_like of shape (rows, num_features), and y, array_like of shape (rows,), of each task.
+
+        Returns
+        -------
+        TaskSet
+
+        Raises
+        ------
+        TypeError
+            If an X or y holds something that is not a real number.
+        ValueError
+            If there are no tasks, shapes disagree, or a number is NaN or infinite; says in which task.
+        """
+        tables: list[NDArray[Any]] = []
+        targets: list[NDArray[np.float64]] = []
+        for number, pair in enumerate(tasks):
+            if not isinstance(pair, tuple | list) or len(pair) != 2:
+                raise TypeError(f"task {number} is {shown(pair)}; give a pair (X, y)")
+            try:
+                X, y = _table(*shaped(*pair, 2))
+            except (TypeError, ValueError) as error:
+                raise type(error)(f"task {number}: {error}") from None
+            if tables and X.shape[1] != tables[0].shape[1]:
+                width = tables[0].shape[1]
+                raise ValueError(f"task {number} has {X.shape[1]} features, but task 0 has {width}")
+            tables.append(X)
+            targets.append(y)
+        if not tables:
+            raise ValueError("tasks is empty; give at least one pair (X, y)")
+        offsets = np.concatenate([[0], np.cumsum([len(y) for y in targets])])
+        return cls._build(np.concatenate(tables), np.concatenate(targets), offsets, np.arange(len(tables)))
+
+    @classmethod
+    def from_frame(cls, df: Any, group: str, target: str, features: Sequence[str] | None = None) -> Self:
+        """Make one task of every group of rows of a data frame.
+
+        Parameters
+        ----------
+        df : data frame
+            Of pandas, polars, pyarrow, or another library that narwhals knows.
+        group : str
+            The column that says which rows belong together.
+        target : str
+            The column of labels, numbers or truth values.
+        features : sequence of str, optional
+            The columns of features, numbers or truth values. Default: all others.
+
+        Returns
+        -------
+        TaskSet
+
+        Raises
+        ------
+        TypeError
+            If it is no data frame, or a column is not numeric (names it).
+        ValueError
+            If there is no such column (lists those there are), or a value is missing or infinite.
+        """
+        return cls.from_groups(*take_columns(df, group, target, features))
+
+    @classmethod
+    def from_csv(
+        cls, path: str | Path, group: str, target: str, features: Sequence[str] | None = None
+    ) -> Self:
+        """Make one task of every group of rows of a CSV or TSV file, which may be compressed.
+
+        Parameters
+        ----------
+        path : str or Path
+            The file. Comma, semicolon and tab are recognised.
+        group, target, features
+            As `from_frame` has them.
+
+        Returns
+        -------
+        TaskSet
+
+        Raises
+        ------
+        TypeError, ValueError
+            As `from_frame`, and if the file cannot be read.
+        """
+        return cls.from_frame(read_file(Path(path)), group, target, features)
+
+    @classmethod
+    def from_parquet(
+        cls, path: str | Path, group: str, target: str, features: Sequence[str] | None = None
+    ) -> Self:
+        """Make one task of every group of rows of a Parquet file.
+
+        Parameters
+        ----------
+        path : str or Path
+            The file.
+        group, target, features
+            As `from_frame` has them.
+
+        Returns
+        -------
+        TaskSet
+
+        Raises
+        ------
+        TypeError, ValueError
+            As `from_frame`, and if the file cannot be read.
+        """
+        return cls.from_frame(read_file(Path(path)), group, target, features)
+
+    @classmethod
+    def from_episodes(
+        cls,
+        X: ArrayLike,
+        y: ArrayLike | Sequence[Hashable],
+        ways: int = 5,
+        shots: int = 5,
+        *,
+        num_tasks: int = 100,
+        random_state: int | None = None,
+    ) -> Self:
+        """Draw episodes from a labelled table, once: some of its classes, some rows of each.
+
+        `fastmaml.sources.Episodes` draws them anew in every epoch, with as many rows of each class to adapt
+        on.
+
+        Parameters
+        ----------
+        X : array_like of shape (num_rows, num_features)
+            Rows.
+        y : array_like of shape (num_rows,)
+            The class of each row: numbers, strings, or anything that can be compared.
+        ways : int, default=5
+            Classes of an episode, numbered from 0 anew for each.
+        shots : int, default=5
+            Rows of each class.
+        num_tasks : int, default=100
+            How many episodes.
+        random_state : int, optional
+            Seed; None draws one from the operating system.
+
+        Returns
+        -------
+        TaskSet
+            Tasks of ``ways * shots`` rows.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If numbers or arrays are wrong, there are fewer classes than ways, or a class has too few rows.
+        """
+        ways, shots = check_count("ways", ways, 2), check_count("shots", shots)
+        num_tasks = check_count("num_tasks", num_tasks)
+        table = as_array("X", X)
+        classes = cls._grouped("y", X, np.zeros(len(table) if table.ndim else 0), y)
+        if ways > len(classes):
+            raise ValueError(f"ways is {ways} but y has {len(classes)} classes; give at most that many")
+        small = np.flatnonzero(classes.rows < shots)
+        if small.size:
+            name = classes.labels[small[:1]].tolist()[0]
+            raise ValueError(
+                f"class {name!r} has {classes.rows[small[0]]} rows, but shots is {shots}; drop it, or lower "
+                "shots"
+            )
+        seed = None if random_state is None else check_count("random_state", random_state, 0, maximum=2**128)
+        rng = np.random.default_rng(seed)
+        chosen = [
+            classes.offsets[one] + rng.permutation(classes.rows[one])[:shots]
+            for _ in range(num_tasks)
+            for one in rng.permutation(len(classes))[:ways]
+        ]
+        targets = np.tile(np.repeat(np.arange(ways, dtype=np.float64), shots), num_tasks)
+        offsets = np.arange(num_tasks + 1) * (ways * shots)
+        return cls._build(
+            take_rows(classes.X, np.concatenate(chosen)), targets, offsets, np.arange(num_tasks)
+        )
+
+    def describe(self) -> TaskSummary:
+        """Return what there is to know before learning: sizes, classes, what lies between tasks.
+
+        Returns
+        -------
+        TaskSummary
+            Named tuple, which prints as text.
+        """
+        return summarize(self.y, self.offsets, self.num_features)
 
     def split(self, test_size: float = 0.3, random_state: int | None = None) -> tuple[Self, Self]:
         """Split at random, by task and never through one.
@@ -297,14 +493,24 @@ class TaskSet:
     def __len__(self) -> int:
         return self.num_tasks
 
-    def __getitem__(self, index: int) -> tuple[NDArray[Any], NDArray[np.float64]]:
+    @overload
+    def __getitem__(self, index: int) -> tuple[NDArray[Any], NDArray[np.float64]]: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Self: ...
+
+    def __getitem__(self, index: int | slice) -> tuple[NDArray[Any], NDArray[np.float64]] | Self:
+        if isinstance(index, slice):
+            return self.subset(index)
         try:
             if isinstance(index, bool):
                 raise TypeError
             position = operator.index(index)
         except TypeError:
             kind = type(index).__name__
-            raise TypeError(f"tasks[i] takes one integer, got {kind}; use tasks.subset for several") from None
+            raise TypeError(
+                f"tasks[i] takes an integer or a slice, got {kind}; use tasks.subset for a list"
+            ) from None
         if not -len(self) <= position < len(self):
             raise IndexError(f"there is no task {position}; the {len(self)} tasks are 0 to {len(self) - 1}")
         position %= len(self)
