@@ -21,27 +21,31 @@ def test_there_are_blocks():
 
 
 @pytest.mark.compiled
-@pytest.mark.parametrize("block", range(len(PYTHON)))
-def test_python_blocks_run(block, capsys):
+@pytest.mark.filterwarnings("ignore:.*were not seen in fit:UserWarning")
+def test_python_blocks_run(capsys):
+    """One after the other, since later ones go on with what earlier ones have made."""
     state = np.random.get_state()
+    namespace, printed = {}, []
     try:
-        namespace = {}
-        exec(compile(PYTHON[block], f"README.md, Python block {block}", "exec"), namespace)
+        for number, block in enumerate(PYTHON):
+            exec(compile(block, f"README.md, Python block {number}", "exec"), namespace)
+            printed.append(capsys.readouterr().out)
     finally:
         np.random.set_state(state)
-    printed = capsys.readouterr().out
-    if block == 0:
-        assert printed.count("Sampling Next Batch of Tasks") == 2
-        assert printed.endswith("(50, 1) 10\n")
-    elif block == 2:
-        # Five steps on five points of an unseen curve are better than one, and one than none.
-        none, one, five = np.median(namespace["scores"].losses, axis=0)
-        assert five < one < none
-    else:
-        # Five steps on eight rows of an unseen group are better than none.
-        before, _, after = namespace["result"].accuracy
-        assert after > before + 0.02
-        assert namespace["adapted"].predict_proba(namespace["X"][:3]).shape == (3, 2)
+    notebook, own_tasks, estimators, _, family = printed
+    assert notebook.count("Sampling Next Batch of Tasks") == 2
+    assert notebook.endswith("(50, 1) 10\n")
+    # Five steps on eight rows of an unseen group are better than none.
+    before, _, after = namespace["result"].accuracy
+    assert after > before + 0.02
+    assert own_tasks
+    assert namespace["adapted"].predict_proba(namespace["X"][:3]).shape == (3, 2)
+    adapted, unadapted = map(float, estimators.splitlines()[1:])
+    assert adapted > unadapted + 0.02
+    # Five steps on five points of an unseen curve are better than one, and one than none.
+    none, one, five = np.median(namespace["scores"].losses, axis=0)
+    assert five < one < none
+    assert "(1761,)" in family
 
 
 def test_the_test_command_is_the_one_that_is_checked():
