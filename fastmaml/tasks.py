@@ -16,10 +16,11 @@ from typing import Any, Self, overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastmaml.arrays import as_array, finite_floats, read_only, shaped, shown, take_rows
+from fastmaml.arrays import as_array, read_only, shaped, take_rows
 from fastmaml.frames import take_columns
 from fastmaml.labels import group_rows, label_vector
 from fastmaml.table_files import read_file
+from fastmaml.task_makers import checked_table, draw_episodes, stack_pairs
 from fastmaml.task_summary import TaskSummary, summarize
 from fastmaml.validation import check_count
 
@@ -82,7 +83,7 @@ class TaskSet:
             raise ValueError(f"labels has {len(names)} entries but offsets describes {len(bounds) - 1} tasks")
         if len(group_rows("labels", names)[2]) != len(names):
             raise ValueError("labels must differ; TaskSet.from_groups collects the rows of equal labels")
-        self._set(*_table(features, targets), bounds, names)
+        self._set(*checked_table(features, targets), bounds, names)
 
     @classmethod
     def from_groups(cls, X: ArrayLike, y: ArrayLike, groups: ArrayLike | Sequence[Hashable]) -> Self:
@@ -126,7 +127,7 @@ class TaskSet:
         if len(group_of_row) != len(features):
             given, needed = len(group_of_row), len(features)
             raise ValueError(f"{name} has {given} rows but X has {needed}; give one label per row of X")
-        table, target = _table(features, targets)
+        table, target = checked_table(features, targets)
         order, offsets, labels = group_rows(name, group_of_row)
         if order is not None:
             table, target = take_rows(table, order), take_rows(target, order)
@@ -156,7 +157,7 @@ class TaskSet:
         """
         features, targets = shaped(X, y, 3)
         num_tasks, rows, num_features = features.shape
-        table, target = _table(features, targets)
+        table, target = checked_table(features, targets)
         table, target = table.reshape(-1, num_features), target.reshape(-1)
         return cls._build(table, target, np.arange(num_tasks + 1) * rows, np.arange(num_tasks))
 
@@ -180,24 +181,8 @@ class TaskSet:
         ValueError
             If there are no tasks, shapes disagree, or a number is NaN or infinite; says in which task.
         """
-        tables: list[NDArray[Any]] = []
-        targets: list[NDArray[np.float64]] = []
-        for number, pair in enumerate(tasks):
-            if not isinstance(pair, tuple | list) or len(pair) != 2:
-                raise TypeError(f"task {number} is {shown(pair)}; give a pair (X, y)")
-            try:
-                X, y = _table(*shaped(*pair, 2))
-            except (TypeError, ValueError) as error:
-                raise type(error)(f"task {number}: {error}") from None
-            if tables and X.shape[1] != tables[0].shape[1]:
-                width = tables[0].shape[1]
-                raise ValueError(f"task {number} has {X.shape[1]} features, but task 0 has {width}")
-            tables.append(X)
-            targets.append(y)
-        if not tables:
-            raise ValueError("tasks is empty; give at least one pair (X, y)")
-        offsets = np.concatenate([[0], np.cumsum([len(y) for y in targets])])
-        return cls._build(np.concatenate(tables), np.concatenate(targets), offsets, np.arange(len(tables)))
+        X, y, offsets = stack_pairs(tasks)
+        return cls._build(X, y, offsets, np.arange(len(offsets) - 1))
 
     @classmethod
     def from_frame(cls, df: Any, group: str, target: str, features: Sequence[str] | None = None) -> Self:
@@ -318,29 +303,12 @@ class TaskSet:
         """
         ways, shots = check_count("ways", ways, 2), check_count("shots", shots)
         num_tasks = check_count("num_tasks", num_tasks)
-        table = as_array("X", X)
-        classes = cls._grouped("y", X, np.zeros(len(table) if table.ndim else 0), y)
-        if ways > len(classes):
-            raise ValueError(f"ways is {ways} but y has {len(classes)} classes; give at most that many")
-        small = np.flatnonzero(classes.rows < shots)
-        if small.size:
-            name = classes.labels[small[:1]].tolist()[0]
-            raise ValueError(
-                f"class {name!r} has {classes.rows[small[0]]} rows, but shots is {shots}; drop it, or lower "
-                "shots"
-            )
         seed = None if random_state is None else check_count("random_state", random_state, 0, maximum=2**128)
-        rng = np.random.default_rng(seed)
-        chosen = [
-            classes.offsets[one] + rng.permutation(classes.rows[one])[:shots]
-            for _ in range(num_tasks)
-            for one in rng.permutation(len(classes))[:ways]
-        ]
+        features, _ = checked_table(*shaped(X, np.zeros(as_array("X", X).shape[:1]), 2))
+        chosen = draw_episodes(y, len(features), ways, shots, num_tasks, seed)
         targets = np.tile(np.repeat(np.arange(ways, dtype=np.float64), shots), num_tasks)
         offsets = np.arange(num_tasks + 1) * (ways * shots)
-        return cls._build(
-            take_rows(classes.X, np.concatenate(chosen)), targets, offsets, np.arange(num_tasks)
-        )
+        return cls._build(take_rows(features, chosen), targets, offsets, np.arange(num_tasks))
 
     def describe(self) -> TaskSummary:
         """Return what there is to know before learning: sizes, classes, what lies between tasks.
@@ -544,9 +512,3 @@ class TaskSet:
     ) -> None:
         for name, array in (("X", X), ("y", y), ("offsets", offsets), ("labels", labels)):
             object.__setattr__(self, name, read_only(array))
-
-
-def _table(X: NDArray[Any], y: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Convert features, whose single precision is kept, and labels."""
-    axes = ("task", "row", "column")[-X.ndim :]
-    return finite_floats("X", X, axes, keep_single=True), finite_floats("y", y, axes[:-1])

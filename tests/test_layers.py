@@ -29,6 +29,7 @@ LAYERS: list[tuple[str, ...]] = [
     ("fastmaml.algorithms",),
     ("fastmaml.models", "fastmaml.sources", "fastmaml.optimizers"),
     ("fastmaml.tasks",),
+    ("fastmaml.task_makers",),
     (
         "fastmaml.labels",
         "fastmaml.validation",

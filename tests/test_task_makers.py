@@ -96,7 +96,7 @@ def test_lists():
     for wrong, message in [
         ([], "tasks is empty"),
         ([pairs[0], 3], "task 1 is 3 (int); give a pair (X, y)"),
-        ([pairs[0], ([[1.0]], [1])], "task 1 has 1 features, but task 0 has 2"),
+        ([pairs[0], ([[1.0]], [1])], "task 1 has 1 features, but task 0 has 2; they must agree"),
         ([pairs[0], ([[1.0, np.nan]], [1])], "task 1: X holds nan at row 0, column 1"),
         ([pairs[0], ([[1.0, 2.0]], [1, 2])], "task 1: y has 2 rows but X has 1"),
     ]:
