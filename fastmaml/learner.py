@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fastmaml.algorithms import Algorithm
+from fastmaml.algorithms import ALGORITHMS, Algorithm
 from fastmaml.arrays import check_vector, shown
 from fastmaml.engine.adapting import NEVER, adapt_epoch
 from fastmaml.models import Model, as_model, pad, theta_width, unpad
@@ -49,7 +49,8 @@ class Divergence(NamedTuple):
         if self.task is None:
             return f"the outer step ({outer_rate})"
         if self.inner_step is None:
-            return f"task {self.task}, the query loss after {steps} inner steps ({inner_rate})"
+            after = "1 inner step" if steps == 1 else f"{steps} inner steps"
+            return f"task {self.task}, the query loss after {after} ({inner_rate})"
         return f"task {self.task}, inner step {self.inner_step} ({inner_rate})"
 
 
@@ -175,8 +176,9 @@ def lower(model: Any, algorithm: Any, dtype: Any) -> Learner:
     model, dtype = as_model(model), check_dtype(dtype)
     if not isinstance(algorithm, Algorithm):
         raise TypeError(
-            f"algorithm is {shown(algorithm)}; give one of fastmaml.algorithms, such "
-            "as algorithms.MAML(order=2, inner_rate=0.01)"
+            f"algorithm is {shown(algorithm)}; give one of fastmaml.algorithms "
+            f"({', '.join(kind.__name__ for kind in ALGORITHMS.values())}), such as "
+            "algorithms.MAML(order=2, inner_rate=0.01)"
         )
     rates = algorithm.initial_rates(model)
     return Learner(model, algorithm, model.spec(), algorithm.lower(model, dtype), dtype, rates.shape)

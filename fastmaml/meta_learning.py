@@ -241,7 +241,9 @@ def _rate_of(learner: Learner) -> str:
     rate = learner.algorithm.inner_rate
     if learner.rates_shape != (0,):
         return "the inner rates as learned so far"
-    return f"inner_rate={rate}" if isinstance(rate, float) else "these inner rates"
+    if isinstance(rate, float):
+        return f"inner_rate={rate}"
+    return f"inner rates from {np.min(rate):g} to {np.max(rate):g}"
 
 
 def _source_for(source: Any, model: Model) -> Source:
@@ -455,8 +457,9 @@ def meta_gradient(
         raise ValueError(
             f"X_query has {len(arrays[2])} tasks but X_support has {tasks}; give as many of both"
         )
+    source = given_tasks(*arrays)
     training = learner.training(
-        given_tasks(*arrays),
+        source,
         SGD(0.0).lower(1),
         tasks_per_batch=tasks,
         meta=learner.join(start, rates),
@@ -465,10 +468,13 @@ def meta_gradient(
     )
     try:
         (losses,) = (losses for losses in training.run(epoch, 1, 1) if losses is not None)
-    except NotFiniteError:
+    except NotFiniteError as error:
+        place = learner.find_divergence(error, training, source).place(
+            learner.algorithm.inner_steps, _rate_of(learner), ""
+        )
         raise FloatingPointError(
-            "the meta-gradient is infinite or NaN; lower the inner rate, scale the features, or give the "
-            "algorithm a clip_norm"
+            f"the meta-gradient is infinite or NaN: {place}; lower the inner rate, scale the features, or "
+            "give the algorithm a clip_norm"
         ) from None
     gradient, rate_gradient = learner.split(training.gradient)
     if rates.size == 0:

@@ -293,6 +293,7 @@ LINEAR = models.Linear(2)
         ),
         (lambda: models.MLP(1, loss="mse"), "loss is 'mse'; give one of 'squared_error', 'poisson'"),
         (lambda: models.MLP(1, (2,), 2, loss="binary_cross_entropy"), "num_outputs is 2"),
+        (lambda: models.Softmax(3), "missing 1 required positional argument: 'num_classes'"),
         (lambda: models.Softmax(1, 1), "num_classes is 1; give a whole number, at least 2"),
         (lambda: models.Linear(1, initializer="ones"), "initializer is 'ones'; give one of 'zeros'"),
         (lambda: models.Linear(1, l2=-1), "l2 is -1.0"),
@@ -374,7 +375,10 @@ def test_nonsense_is_refused(call, message):
         ({"model": models.Linear(3)}, "the source has 2 features but Linear has num_features=3"),
         ({"model": models.Linear(2, 2)}, "the source has 1 targets a row but Linear wants 2"),
         ({"model": "linear"}, "model is 'linear' (str); give one of fastmaml.models"),
-        ({"algorithm": "maml"}, "algorithm is 'maml' (str); give one of fastmaml.algorithms"),
+        (
+            {"algorithm": "maml"},
+            "'maml' (str); give one of fastmaml.algorithms (MAML, ANIL, MetaSGD, Reptile)",
+        ),
         ({"source": [1]}, "source is [1] (list); give one of fastmaml.sources"),
         ({"optimizer": 0.1}, "optimizer is 0.1 (float); give one of fastmaml.optimizers"),
         ({"model": models.Logistic(2)}, "y of the tasks holds"),
@@ -443,7 +447,10 @@ def test_divergence_names_task_step_and_rate():
     ) as failed:
         meta_train(*parts, tasks_per_batch=3, epochs=9, random_state=0)
     assert np.isfinite(failed.value.run.theta).all()
-    with pytest.raises(FloatingPointError, match="the meta-gradient is infinite or NaN"):
+    with pytest.raises(
+        FloatingPointError,
+        match=r"the meta-gradient is infinite or NaN: task 0, inner step \d+ \(inner_rate=1e\+30\)",
+    ):
         meta_gradient(LINEAR, algorithms.MAML(1, 50, 1e30), np.ones(3), *given())
     run = meta_train(
         LINEAR, algorithms.MAML(1, 1, 0.1), source, optimizers.SGD(0.1), tasks_per_batch=3, epochs=9

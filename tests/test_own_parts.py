@@ -173,8 +173,7 @@ def run_twice(folder, files, script):
 
 @pytest.mark.compiled
 def test_the_readme_s_model_compiles_in_and_is_kept(tmp_path):
-    assert len(OWN_PART.splitlines()) < 45
-    assert sum(bool(line.strip()) for line in OWN_PART.splitlines()) < 40
+    assert len(OWN_PART.splitlines()) < 40
     (ok, theta, compiled), (again_ok, again, loaded) = run_twice(tmp_path, {"robust.py": OWN_PART}, RUN)
     assert [ok, again_ok] == [True, True]
     np.testing.assert_allclose(theta, [1.0, -2.0], atol=0.1)

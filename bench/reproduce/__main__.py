@@ -50,7 +50,7 @@ def main(arguments=None):
     if given.picture:
         # Found out now, and not after minutes of training.
         if importlib.util.find_spec("matplotlib") is None:
-            parser.error("--picture needs matplotlib: pip install matplotlib")
+            parser.error("--picture needs matplotlib, which the extra `plot` brings: pip install matplotlib")
         if not Path(given.picture).absolute().parent.is_dir():
             parser.error(f"--picture: there is no folder {Path(given.picture).parent}")
     COMMANDS[given.name].run(given.seed, given.epochs, given.tasks, given.picture)

@@ -9,7 +9,10 @@ STEPS, POINTS, TEST_QUERIES = (0, 1, 5, 10), (5, 10, 20), 100
 DIVERGED = 4e3
 # Fresh tasks: a seed that training does not have.
 TEST_SEED = 2**40 + 1
-CAPTION = "Mean squared error over tasks that did not diverge ± 95 %, median, tasks diverged"
+CAPTION = (
+    "Mean squared error over tasks that did not diverge ± 95 %, median, tasks diverged "
+    "(with an error that is not finite, or 4,000 and more)"
+)
 
 
 def network(num_features=1, scale=0.01):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -31,7 +31,8 @@ class Softmax(Layered):
     """
 
     num_features: int
-    num_classes: int
+    # Without this the number that other models have would be the default.
+    num_classes: int = field()
     classifies = True
 
     def __post_init__(self) -> None:
