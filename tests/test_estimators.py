@@ -4,6 +4,8 @@ import warnings
 
 import numpy as np
 import pandas as pd
+import polars as pl
+import pyarrow as pa
 import pytest
 from sklearn import config_context
 from sklearn.base import clone
@@ -289,6 +291,14 @@ def test_bad_input():
             "max_iter is 0; give a whole number, at least 1",
         ),
         (lambda: clone(model).set_params(random_state=-1).fit(X, y), "random_state is -1"),
+        (lambda: model.adapt(X[:2], ["no", None]), "y holds None, which is none of the classes"),
+        (
+            lambda: clone(model).set_params(validation_fraction=0.99).fit(X, y, groups=labels),
+            "holds out all 30",
+        ),
+        (lambda: MAMLRegressor().fit(1e200 * X, X[:, 0], groups=labels), "too large to be standardized"),
+        (lambda: clone(model).partial_fit(X, y, groups=labels), "classes is missing"),
+        (lambda: model.set_params(solver="sgd").partial_fit(X, y, groups=labels), "solver is another than"),
         (
             lambda: MAMLRegressor().fit(X, np.ones((720, 2)), groups=labels),
             "y has 2 columns, but with groups",
@@ -299,3 +309,73 @@ def test_bad_input():
         assert message in str(raised.value)
     with pytest.warns(UserWarning, match="one class only"):
         model.adapt(X[:2], ["no", "no"])
+
+
+def test_going_on_without_groups_keeps_the_scales():
+    X, y, _ = drawn(0)
+    model = MAMLRegressor().fit(X, y)
+    before = model.score(X, y)
+    # Of one row nothing can be scaled, and little learned.
+    model.partial_fit(X[:50], y[:50])
+    assert model.score(X, y) > before - 0.2
+    assert model._state.features.scale.max() > 1.5
+    X, y, labels = drawn()
+    learned = MAMLClassifier(max_iter=20, inner_rate=0.1, random_state=0).fit(X, y, groups=labels)
+    with pytest.raises(ValueError, match="groups is missing; this estimator has learned from groups"):
+        learned.partial_fit(X, y)
+
+
+def test_a_schedule_goes_on():
+    X, y, labels = drawn()
+    model = MAMLClassifier(inner_rate=0.1, random_state=0, solver_params={"schedule": "linear"}, max_iter=50)
+    thetas = [model.partial_fit(X, y, ["no", "perhaps"], labels).theta_ for _ in range(3)]
+    assert abs(thetas[2] - thetas[1]).max() > 1e-4
+
+
+def test_a_warm_start_is_where_the_last_fit_ended():
+    X, y, labels = drawn()
+    given = {"max_iter": 100, "inner_rate": 0.2, "random_state": 0, "warm_start": True}
+    model = MAMLClassifier(algorithm="meta_sgd", **given).fit(X, y, groups=labels)
+    theta, rates = model.theta_, model.inner_rates_
+    assert np.ptp(rates) > 0.01
+    # An outer rate far too large: nothing it leads to is better than the start.
+    model.set_params(learning_rate=100.0, max_iter=50).fit(2 * X, y, groups=labels)
+    np.testing.assert_array_equal(model.theta_, theta)
+    np.testing.assert_array_equal(model.inner_rates_, rates)
+    with pytest.raises(ValueError, match="with warm_start they must be those of the last fit"):
+        model.fit(X, np.where(y == "no", "a", "z"), groups=labels)
+    assert model.classes_.tolist() == ["no", "perhaps"]
+
+
+@pytest.mark.parametrize("unit", ["D", "s", "ns"])
+def test_groups_are_named_by_dates(unit):
+    X, y, _ = drawn()
+    days = (
+        np.arange("2020-01-01", "2020-01-31", dtype="datetime64[D]").repeat(24).astype(f"datetime64[{unit}]")
+    )
+    model = MAMLClassifier(max_iter=20, inner_rate=0.2, random_state=0).fit(X, y, groups=days)
+    np.testing.assert_array_equal(model.predict(X, groups=pd.Series(days)), model.predict(X, groups=days))
+    many = model.adapt_many(X, y, days)
+    assert many.labels[0] in many
+    assert next(iter(many)) in many
+    assert np.datetime64("2020-01-02") in many
+    assert 1577836800000000000 not in many
+
+
+@pytest.mark.parametrize("column", ["person", 3, -1])
+def test_a_column_of_a_polars_or_pyarrow_frame(column):
+    X, y, labels = drawn()
+    columns = {"a": X[:, 0], "b": X[:, 1], "c": X[:, 2], "person": labels}
+    plain = MAMLClassifier(max_iter=20, inner_rate=0.2, random_state=0).fit(X, y, groups=labels)
+    for frame in (pl.DataFrame(columns), pa.table(columns), pd.DataFrame(columns)):
+        model = MAMLClassifier(max_iter=20, inner_rate=0.2, random_state=0, group_column=column).fit(frame, y)
+        assert model.theta_.tobytes() == plain.theta_.tobytes()
+
+
+def test_a_task_set_with_a_column_of_groups():
+    X, y, labels = drawn()
+    frame = pd.DataFrame(X).assign(person=labels).rename(columns=str)
+    numbers = (y == "no").astype(int)
+    model = MAMLClassifier(max_iter=20, inner_rate=0.2, random_state=0, group_column="person")
+    many = model.fit(frame, numbers).adapt_many(TaskSet.from_groups(X, numbers, labels))
+    assert len(many) == 30

@@ -96,6 +96,20 @@ def test_what_cannot_be_written_is_said_before_anything_is_lost(tmp_path):
     assert os.listdir(tmp_path) == ["model.fastmaml"]
 
 
+def test_what_load_refuses_is_not_written(tmp_path):
+    class Mine(MAMLClassifier):
+        pass
+
+    model, *_ = fitted()
+    other = Mine()
+    other.__dict__.update(model.__dict__)
+    with pytest.raises(TypeError, match="give a fitted MAMLClassifier or MAMLRegressor"):
+        other.save(tmp_path / "file")
+    # What is kept is of the type that learned, whatever the parameter says by now.
+    model.set_params(dtype="float32").save(tmp_path / "file")
+    assert load(tmp_path / "file").theta_.dtype == np.float64
+
+
 @pytest.mark.parametrize("failing", ["fsync", "replace"])
 def test_a_write_that_fails_leaves_the_old_file(failing, tmp_path, monkeypatch):
     path = tmp_path / "file"
@@ -148,15 +162,31 @@ def content(tmp_path_factory):
         ({"model": lambda model: model | {"num_features": -1}}, "its model is wrong: num_features is -1"),
         ({"model": lambda model: model | {"extra": 1}}, "its model is wrong"),
         ({"params": lambda params: params | {"extra": 1}}, "its parameter 'extra' is none of MAMLClassifier"),
-        ({"params": lambda params: params | {"dtype": "object"}}, "dtype is 'object'"),
+        ({"dtype": "object"}, "dtype is 'object'"),
         ({"classes": {"dtype": "str", "values": ["a", "b", "c"]}}, "it has 3 classes, but its model 2"),
         ({"classes": {"dtype": "O", "values": [1, 2]}}, "its classes are of type 'O'"),
         ({"groups": {"dtype": "str", "values": ["a"] * 6}}, "its groups are not all different"),
         ({"groups": {"dtype": "str", "values": ["a"]}}, "groups.theta has shape (6, 4)"),
-        ({"seed": -1}, "its seed is -1"),
+        ({"seed": -1}, "seed is -1"),
+        ({"params": [1]}, "its params are [1] (list), not a table"),
+        ({"estimator": "MAMLRegressor", "flat": True}, "its model, Logistic, is none of a MAMLRegressor"),
+        ({"n_features_in": 1}, "its n_features_in is 1; expected 3"),
+        ({"classes": {"dtype": "str", "values": ["b", "a"]}}, "its classes are not sorted"),
+        ({"classes": {"dtype": "<i8", "values": [1e300, 2]}}, "its classes are no values of type <i8"),
+        ({"epochs": 10**30}, "epochs is 1000000000000000000000000000000"),
+        ({"feature_names_in": "x"}, "its feature_names_in are not 3 texts"),
+        (
+            {
+                "algorithm": lambda told: told | {"inner_steps": 10**6, "learned_rates": "layer_and_step"},
+                "tensors": {"inner_rates": np.zeros(0)},
+            },
+            "its 1000000 inner steps have too many rates",
+        ),
+        ({"tensors": {"optimizer_state": np.zeros(1)}}, "optimizer_state has shape (1,)"),
+        ({"tensors": {"features.scale": np.full(3, 5e-324)}}, "features.scale holds 5e-324"),
         ({"tensors": {"theta": np.array([1, 2, np.nan, 4])}}, "theta holds numbers that are not finite"),
         ({"tensors": {"theta": np.zeros(4, np.float32)}}, "theta has shape (4,) and type float32"),
-        ({"tensors": {"features.scale": np.zeros(3)}}, "features.scale holds 0"),
+        ({"tensors": {"features.scale": np.zeros(3)}}, "features.scale holds 0.0; scales are above 0"),
     ],
 )
 def test_damaged_files(content, entries, message, tmp_path):

@@ -147,7 +147,13 @@ class MAMLClassifier(ClassifierMixin, FewShotEstimator):  # type: ignore[misc]
             raise ValueError(
                 f"y has one class, {classes[:1].tolist()[0]!r}, for all rows; give rows of 2 classes or more"
             )
-        self.classes_ = classes
+        before = np.asarray(getattr(self, "classes_", ()))
+        if self.warm_start and self._before() is not None and not np.array_equal(classes, before):
+            raise ValueError(
+                f"y has the classes {classes.tolist()}, but with warm_start they must be those of the last "
+                f"fit, {before.tolist()}"
+            )
+        self.classes_: np.ndarray = classes
         return codes.astype(np.float64)[:, np.newaxis]
 
     def _targets_of(self, y: Any, rows: int) -> np.ndarray:
@@ -156,8 +162,13 @@ class MAMLClassifier(ClassifierMixin, FewShotEstimator):  # type: ignore[misc]
             labels = labels[:, 0]
         if labels.shape != (rows,):
             raise ValueError(f"y has shape {labels.shape} but X has {rows} rows; give one class per row of X")
-        codes = np.searchsorted(self.classes_, labels)
-        known = self.classes_[np.minimum(codes, len(self.classes_) - 1)] == labels
+        try:
+            codes = np.searchsorted(self.classes_, labels)
+            known = np.asarray(self.classes_[np.minimum(codes, len(self.classes_) - 1)] == labels)
+        except TypeError:  # Of several types, which cannot be compared.
+            places = {label: place for place, label in enumerate(self.classes_.tolist())}
+            codes = np.array([places.get(label, -1) for label in labels.tolist()])
+            known = codes >= 0
         if not known.all():
             listed = ", ".join(map(repr, self.classes_[:10].tolist()))
             raise ValueError(

@@ -223,13 +223,25 @@ class FewShotEstimator(BaseEstimator):  # type: ignore[misc]
             model = self._make_model(rows.shape[1], targets.shape[1])
             model.check_targets("y", targets)
             if labels is None:
+                if state is not None and state.groups is not None:
+                    raise ValueError("groups is missing; this estimator has learned from groups so far")
+                self._check_same(state, model)
                 weights = _checked_weights(sample_weight, rows)
                 few = request._replace(schedule=request.schedule._replace(epochs=PARTIAL_ITERATIONS))
                 return self._keep(fit_pooled(few, model, rows, targets, weights, before=state))
             tasks = self._tasks(rows, targets, labels, sample_weight)
             return self._keep(go_on(request, beginning(request, model, tasks), tasks))
         targets = self._targets_of(y, len(rows))
+        self._check_same(state, self._make_model(rows.shape[1], targets.shape[1]))
         return self._keep(go_on(request, state, self._tasks(rows, targets, labels, sample_weight)))
+
+    def _check_same(self, state: State | None, model: Layered) -> None:
+        """Raise unless learning can go on with the model."""
+        if state is not None and state.learner.model != model:
+            raise ValueError(
+                f"the parameters ask for {model}, but {state.learner.model} has learned so far; set them "
+                "back, or fit anew"
+            )
 
     def _tasks(
         self, rows: np.ndarray, targets: np.ndarray, labels: np.ndarray, sample_weight: Any
@@ -262,7 +274,7 @@ class FewShotEstimator(BaseEstimator):  # type: ignore[misc]
             check_flag(flag, getattr(self, flag))
         fraction = check_share("validation_fraction", self.validation_fraction)
         if fraction == 0:
-            raise ValueError("validation_fraction is 0; give a share above 0, or early_stopping=False")
+            raise ValueError("validation_fraction is 0; give a share above 0, and below 1")
         auto = isinstance(self.inner_rate, str) and self.inner_rate == "auto"
         if isinstance(self.inner_rate, str) and not auto:
             raise ValueError(
@@ -475,8 +487,13 @@ class FewShotEstimator(BaseEstimator):  # type: ignore[misc]
         if isinstance(X, TaskSet):
             if y is not None or groups is not None:
                 raise ValueError("X is a TaskSet, which has targets and groups in it; leave y and groups out")
-            X, y, groups = X.X, X.y, np.repeat(X.labels, X.rows)
-        rows, labels = self._take_rows(X, groups, reset=False)
+            features_in = state.learner.model.num_features
+            if X.num_features != features_in:
+                raise ValueError(f"X has {X.num_features} features; expected the {features_in} of fit")
+            y, rows = X.y, X.X
+            labels: np.ndarray | None = np.repeat(X.labels, X.rows)
+        else:
+            rows, labels = self._take_rows(X, groups, reset=False)
         if labels is None:
             raise ValueError(
                 "groups is missing; give the group of each row, or adapt to one group with adapt"
@@ -527,16 +544,19 @@ class FewShotEstimator(BaseEstimator):  # type: ignore[misc]
     @property
     def theta_(self) -> np.ndarray:
         """The parameters, (num_parameters,), for features and targets as they are scaled."""
+        check_is_fitted(self)
         return self._state.learner.split(self._state.meta)[0]
 
     @property
     def inner_rates_(self) -> np.ndarray:
         """The inner rates that were learned; empty where none are."""
+        check_is_fitted(self)
         return self._state.learner.split(self._state.meta)[1]
 
     @property
     def groups_(self) -> np.ndarray | None:
         """The labels of the groups seen in `fit`, or None."""
+        check_is_fitted(self)
         return None if self._state.groups is None else self._state.groups.labels
 
 

@@ -10,7 +10,7 @@ import contextlib
 import dataclasses
 import json
 import os
-import tempfile
+import secrets
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +26,9 @@ from fastmaml.estimators.regressor import MAMLRegressor
 from fastmaml.estimators.scaling import Scaling
 from fastmaml.labels import label_array
 from fastmaml.learner import Learner, lower
+from fastmaml.optimizers import state_size
 from fastmaml.task_adapter import TaskAdapter
-from fastmaml.validation import check_dtype
+from fastmaml.validation import MOST_EPOCHS, check_count, check_dtype, check_seed
 from fastmaml.version import __version__
 
 SCHEMA = 1
@@ -47,7 +48,7 @@ def save(estimator: Any, path: Any) -> None:
     from safetensors.numpy import save as serialized
     from sklearn.utils.validation import check_is_fitted
 
-    if not isinstance(estimator, FewShotEstimator):
+    if type(estimator) not in ESTIMATORS.values():
         raise TypeError(f"{shown(estimator)} cannot be saved; give a fitted MAMLClassifier or MAMLRegressor")
     check_is_fitted(estimator)
     state = estimator._state
@@ -67,6 +68,7 @@ def save(estimator: Any, path: Any) -> None:
         "params": {name: _plain(name, value) for name, value in _params(estimator).items()},
         "model": _described(state.learner.model),
         "algorithm": _described(state.learner.algorithm),
+        "dtype": state.learner.dtype.name,
         "seed": state.seed,
         "epochs": state.epochs,
         "n_iter": estimator.n_iter_,
@@ -96,20 +98,19 @@ def write_whole(path: Path, content: bytes) -> None:
         raise IsADirectoryError(f"{path} is a folder; give the name of a file")
     if not path.parent.is_dir():
         raise FileNotFoundError(f"there is no folder {path.parent}; make it first")
-    handle, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    beside = path.parent / f".{path.name[:64]}.{secrets.token_hex(8)}"
+    handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        # As open() would have made it: a temporary file is closed to others.
-        mask = os.umask(0)
-        os.umask(mask)
-        Path(beside).chmod(path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~mask)
-        Path(beside).replace(path)
+        if path.exists():
+            beside.chmod(path.stat().st_mode & 0o777)
+        beside.replace(path)
     except BaseException:
         with contextlib.suppress(OSError):
-            Path(beside).unlink()
+            beside.unlink()
         raise
 
 
@@ -241,10 +242,18 @@ def _read_labels(what: str, described: Any, room: int) -> np.ndarray:
         if len(values) * max(map(len, values), default=0) > 64 * room:
             raise ValueError(f"its {what} are of lengths too different to be kept side by side")
         return np.array(values, dtype=str)
+    if not isinstance(name, str):
+        raise ValueError(f"its {what} are of type {name!r}")
     dtype = np.dtype(name)
     if dtype.kind not in LABEL_KINDS + "mM":
         raise ValueError(f"its {what} are of type {name!r}")
-    return np.array(values, dtype=np.int64 if dtype.kind in "mM" else None).astype(dtype)
+    numbers = np.array(values, dtype=np.int64 if dtype.kind in "mM" else None)
+    with np.errstate(all="ignore"):
+        labels = numbers.astype(dtype)
+    same = labels.astype(np.int64) if dtype.kind in "mM" else labels
+    if same.tolist() != values:
+        raise ValueError(f"its {what} are no values of type {name}")
+    return labels
 
 
 def _taken(tensors: dict[str, np.ndarray], name: str, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
@@ -264,6 +273,8 @@ def _restored(header: dict[str, Any], tensors: dict[str, np.ndarray], room: int)
     kind = header["estimator"]
     if kind not in ESTIMATORS:
         raise ValueError(f"its estimator is {kind!r}, none of {', '.join(ESTIMATORS)}")
+    if not isinstance(header["params"], dict):
+        raise ValueError(f"its params are {shown(header['params'])}, not a table")
     params = {name: _tuples(value) for name, value in header["params"].items()}
     known = ESTIMATORS[kind]._get_param_names()
     unknown = sorted(set(params) - set(known))
@@ -274,9 +285,14 @@ def _restored(header: dict[str, Any], tensors: dict[str, np.ndarray], room: int)
     algorithm = _made("algorithm", header["algorithm"], ALGORITHMS)
     features, count = model.num_features, sum(layer.size for layer in model.layers())
     # That the file holds as much is known before anything is made of that size.
-    dtype = check_dtype(params["dtype"])
+    dtype = check_dtype(header["dtype"])
     theta = _taken(tensors, "theta", (count,), dtype)
-    if algorithm.inner_steps * count > 64 * room and tensors["inner_rates"].size:
+    if model.classifies != (kind == "MAMLClassifier"):
+        raise ValueError(f"its model, {type(model).__name__}, is none of a {kind}")
+    of_steps = (
+        getattr(algorithm, "learned_rates", None) == "layer_and_step" or np.ndim(algorithm.inner_rate) == 2
+    )
+    if of_steps and algorithm.inner_steps * count > 8 * room:
         raise ValueError(f"its {algorithm.inner_steps} inner steps have too many rates for its size")
     learner: Learner = lower(model, algorithm, dtype)
     rates = _taken(tensors, "inner_rates", learner.rates_shape, dtype)
@@ -284,8 +300,8 @@ def _restored(header: dict[str, Any], tensors: dict[str, np.ndarray], room: int)
     scalings = []
     for name, columns in (("features", features), ("targets", outputs)):
         mean, scale = (_taken(tensors, f"{name}.{part}", (columns,), float) for part in ("mean", "scale"))
-        if (scale == 0).any():
-            raise ValueError(f"{name}.scale holds 0")
+        if (scale < np.finfo(float).tiny).any():
+            raise ValueError(f"{name}.scale holds {scale.min()}; scales are above 0")
         scalings.append(Scaling(mean, scale))
     groups = None
     if "groups" in header:
@@ -298,15 +314,21 @@ def _restored(header: dict[str, Any], tensors: dict[str, np.ndarray], room: int)
         estimator.classes_ = _read_labels("classes", header["classes"], room)
         if len(estimator.classes_) != model.num_classes:
             raise ValueError(f"it has {len(estimator.classes_)} classes, but its model {model.num_classes}")
+        if estimator.classes_.tolist() != np.unique(estimator.classes_).tolist():
+            raise ValueError("its classes are not sorted, or not all different")
     else:
         estimator._flat = bool(header["flat"])
     state = tensors.get("optimizer_state")
     epochs, seed = header["epochs"], header["seed"]
-    if not isinstance(epochs, int) or not isinstance(seed, int) or epochs < 0 or not 0 <= seed < 2**64:
-        raise ValueError(f"its epochs are {epochs!r} and its seed is {seed!r}")
+    check_count("epochs", epochs, 0, MOST_EPOCHS)
+    check_seed(seed, "seed")
+    meta = learner.join(theta, rates)
+    if state is not None:
+        optimizer = estimator._parts(algorithm.inner_rate)[1].lower(1)
+        state = _taken(tensors, "optimizer_state", (int(state_size(optimizer, meta.size)),), dtype)
     estimator._state = State(
         learner,
-        learner.join(theta, rates),
+        meta,
         TaskAdapter(learner),
         scalings[0],
         scalings[1],
@@ -318,7 +340,13 @@ def _restored(header: dict[str, Any], tensors: dict[str, np.ndarray], room: int)
     estimator.seed_, estimator.inner_rate_, estimator.inner_rate_sweep_ = seed, algorithm.inner_rate, None
     estimator.n_iter_, estimator.loss_curve_ = header["n_iter"], header["loss_curve"]
     estimator.validation_scores_ = header["validation_scores"]
-    estimator.n_features_in_ = header["n_features_in"]
-    if header["feature_names_in"] is not None:
-        estimator.feature_names_in_ = label_array(header["feature_names_in"]).astype(object)
+    columns = features + (params["group_column"] is not None)
+    names = header["feature_names_in"]
+    if header["n_features_in"] != columns:
+        raise ValueError(f"its n_features_in is {header['n_features_in']!r}; expected {columns}")
+    estimator.n_features_in_ = columns
+    if names is not None:
+        if not isinstance(names, list) or len(names) != columns or not all(isinstance(n, str) for n in names):
+            raise ValueError(f"its feature_names_in are not {columns} texts")
+        estimator.feature_names_in_ = label_array(names).astype(object)
     return estimator

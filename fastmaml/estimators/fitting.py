@@ -147,10 +147,10 @@ def fit_pooled(
     before: State | None,
 ) -> Fitted:
     """Train on all rows; from where ``before`` has ended, if it is given and was of the same model."""
-    features, scaling = _scalings(request, X, targets, weights)
+    start = None if before is None else before.continued(model)
+    features, scaling = _scalings(request, X, targets, weights, before if start is not None else None)
     algorithm, _ = request.parts(FIXED_RATE if request.inner_rate is None else request.inner_rate)
     learner = lower(model, algorithm, request.dtype)
-    start = None if before is None else before.continued(model)
     result = train_pooled(
         model,
         features.apply(X),
@@ -160,7 +160,7 @@ def fit_pooled(
         max_iter=request.schedule.epochs,
         n_jobs=request.schedule.n_jobs,
     )
-    meta = learner.join(result.theta.astype(learner.dtype), learner.initial_rates())
+    meta = learner.join(result.theta.astype(learner.dtype), _rates(learner, before))
     state = State(learner, meta, TaskAdapter(learner), features, scaling, request.seed, None, 0, None)
     return Fitted(state, max(1, result.iterations), result.losses, [], None)
 
@@ -168,7 +168,9 @@ def fit_pooled(
 def fit_tasks(request: Request, model: Layered, tasks: TaskSet, *, before: State | None) -> Fitted:
     """Meta-learn from tasks; from where ``before`` has ended, if it is given and was of the same model."""
     train, validation = _split(request, tasks)
-    features, scaling = _scalings(request, train.X, train.y[:, np.newaxis], None)
+    start = None if before is None else before.continued(model)
+    before = before if start is not None else None
+    features, scaling = _scalings(request, train.X, train.y[:, np.newaxis], None, before)
     data = Data(
         _scaled(train, features, scaling),
         None if validation is None else _scaled(validation, features, scaling),
@@ -177,7 +179,6 @@ def fit_tasks(request: Request, model: Layered, tasks: TaskSet, *, before: State
         request.seed,
     )
     schedule = _fitting_batches(request.schedule, train)
-    start = None if before is None else before.continued(model)
     start = model.initial_theta(request.seed) if start is None else start
     rate, sweep = request.inner_rate, None
     if rate is None:
@@ -194,7 +195,7 @@ def fit_tasks(request: Request, model: Layered, tasks: TaskSet, *, before: State
             optimizer,
             data,
             schedule,
-            meta=learner.join(start, learner.initial_rates()),
+            meta=learner.join(start, _rates(learner, before)),
             callbacks=request.callbacks,
             report=report,
         )
@@ -219,7 +220,7 @@ def fit_tasks(request: Request, model: Layered, tasks: TaskSet, *, before: State
 
 def beginning(request: Request, model: Layered, tasks: TaskSet) -> State:
     """Return what there is before anything is learned, with the scales of the first tasks."""
-    features, scaling = _scalings(request, tasks.X, tasks.y[:, np.newaxis], None)
+    features, scaling = _scalings(request, tasks.X, tasks.y[:, np.newaxis], None, None)
     algorithm, _ = request.parts(FIXED_RATE if request.inner_rate is None else request.inner_rate)
     learner = lower(model, algorithm, request.dtype)
     start = model.initial_theta(request.seed).astype(learner.dtype)
@@ -242,6 +243,7 @@ def go_on(request: Request, state: State, tasks: TaskSet) -> Fitted:
         meta=state.meta,
         callbacks=request.callbacks,
         first_epoch=state.epochs,
+        horizon=request.schedule.epochs,
         optimizer_state=state.optimizer_state,
     )
     groups = _adapted(state.learner, fit.meta, scaled, schedule.n_jobs)
@@ -256,12 +258,26 @@ def _fitting_batches(schedule: Schedule, tasks: TaskSet) -> Schedule:
 
 
 def _scalings(
-    request: Request, X: np.ndarray, targets: np.ndarray, weights: np.ndarray | None
+    request: Request,
+    X: np.ndarray,
+    targets: np.ndarray,
+    weights: np.ndarray | None,
+    before: State | None,
 ) -> tuple[Scaling, Scaling]:
+    """Return the scales of features and targets: those that the parameters to go on with are for, if any."""
+    if before is not None:
+        return before.features, before.targets
     return (
-        Scaling.standard(X, weights) if request.standardize else Scaling.none(X.shape[1]),
-        Scaling.standard(targets, weights) if request.scale_targets else Scaling.none(targets.shape[1]),
+        Scaling.standard("X", X, weights) if request.standardize else Scaling.none(X.shape[1]),
+        Scaling.standard("y", targets, weights) if request.scale_targets else Scaling.none(targets.shape[1]),
     )
+
+
+def _rates(learner: Learner, before: State | None) -> np.ndarray:
+    """Return the learned rates to start from: those learned before, where they are as many."""
+    if before is not None and before.learner.rates_shape == learner.rates_shape:
+        return before.learner.split(before.meta)[1].astype(learner.dtype)
+    return learner.initial_rates()
 
 
 def _scaled(tasks: TaskSet, features: Scaling, targets: Scaling) -> TaskSet:
@@ -275,6 +291,12 @@ def _adapted(learner: Learner, meta: np.ndarray, tasks: TaskSet, n_jobs: int | N
     adapted = adapt_groups(
         learner, meta, tasks.X, tasks.y[:, np.newaxis], tasks.offsets, steps=steps, n_jobs=n_jobs
     )
+    if adapted.diverged.any():
+        warnings.warn(
+            f"{np.count_nonzero(adapted.diverged)} of {len(tasks)} groups diverge when adapted to all of "
+            "their rows; they are predicted from the starting point",
+            stacklevel=5,
+        )
     thetas = np.where(adapted.diverged[:, np.newaxis], learner.split(meta)[0], adapted.thetas)
     return GroupTable.of(tasks.labels, thetas)
 
@@ -313,4 +335,10 @@ def _split(request: Request, tasks: TaskSet) -> tuple[TaskSet, TaskSet | None]:
             stacklevel=5,
         )
         return large, None
+    held_out = int(np.ceil(request.validation_fraction * len(large)))
+    if held_out >= len(large):
+        raise ValueError(
+            f"validation_fraction={request.validation_fraction} holds out all {len(large)} groups; give a "
+            "smaller share"
+        )
     return large.split(request.validation_fraction, random_state=request.seed)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from fastmaml.engine.predicting import predict_groups
-from fastmaml.labels import group_rows, label_array
+from fastmaml.labels import group_rows, label_array, label_vector
 from fastmaml.models import pad
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class GroupTable(NamedTuple):
     @classmethod
     def of(cls, labels: np.ndarray, thetas: np.ndarray) -> GroupTable:
         """Make a table of labels and parameters."""
-        return cls(labels, thetas, {label: place for place, label in enumerate(labels.tolist())})
+        return cls(labels, thetas, {key: place for place, key in enumerate(_keys(labels))})
 
     def joined(self, other: GroupTable) -> GroupTable:
         """Return the groups of both; of a group in both the other's parameters."""
@@ -45,7 +45,12 @@ class GroupTable(NamedTuple):
 
     def find(self, labels: np.ndarray) -> np.ndarray:
         """Return where each label stands (labels,), or -1."""
-        return np.array([self.places.get(label, -1) for label in labels.tolist()], dtype=np.intp)
+        return np.array([self.places.get(key, -1) for key in _keys(labels)], dtype=np.intp)
+
+    def place(self, label: Any) -> int | None:
+        """Return where a label stands, or None."""
+        (key,) = _keys(label_vector("label", np.asarray([label]) if _is_date(label) else [label]))
+        return self.places.get(key)
 
     def predict(
         self, spec: Any, rows: np.ndarray, labels: np.ndarray, start: np.ndarray
@@ -82,6 +87,17 @@ class GroupTable(NamedTuple):
         return back, names[places < 0]
 
 
+def _is_date(label: Any) -> bool:
+    return isinstance(label, np.datetime64 | np.timedelta64)
+
+
+def _keys(labels: np.ndarray) -> list[Any]:
+    """Return what tells labels apart: dates of any unit by the moment, and not by the number behind it."""
+    if labels.dtype.kind in "mM":
+        return [(labels.dtype.kind, moment) for moment in labels.astype(f"{labels.dtype.kind}8[ns]").tolist()]
+    return labels.tolist()
+
+
 class AdaptedTasks:
     """Many groups that an estimator was adapted to at once.
 
@@ -104,13 +120,13 @@ class AdaptedTasks:
         return len(self.labels)
 
     def __iter__(self) -> Iterator[Any]:
-        return iter(self.labels.tolist())
+        return iter(self.labels if self.labels.dtype.kind in "mM" else self.labels.tolist())
 
     def __contains__(self, label: object) -> bool:
-        return label in self._table.places
+        return self._table.place(label) is not None
 
     def __getitem__(self, label: Any) -> Any:
-        place = self._table.places.get(label)
+        place = self._table.place(label)
         if place is None:
             raise KeyError(f"there is no group {label!r} among the {len(self)} that were adapted to")
         return self._estimator._with_theta(self.theta[place])

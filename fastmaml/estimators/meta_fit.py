@@ -168,8 +168,11 @@ def meta_fit(
     report: Any = None,
     first_epoch: int = 0,
     optimizer_state: np.ndarray | None = None,
+    horizon: int | None = None,
 ) -> MetaFit:
     """Learn an initialisation, from given meta-parameters, an epoch's address and the optimizer's state.
+
+    ``horizon``: the epoch that the optimizer's schedule ends with; default: the last.
 
     Raises
     ------
@@ -178,16 +181,20 @@ def meta_fit(
     """
     training = learner.training(
         Table(data.train, data.shots, data.queries).lower(data.seed),
-        optimizer.lower(schedule.epochs),
+        optimizer.lower(schedule.epochs if horizon is None else horizon),
         tasks_per_batch=schedule.tasks_per_batch,
         meta=meta,
         epochs=schedule.epochs,
         n_jobs=schedule.n_jobs,
     )
+    if optimizer_state is not None and optimizer_state.shape != training.optimizer_state.shape:
+        raise ValueError("solver is another than the one that learned so far; set it back, or fit anew")
     if optimizer_state is not None:
         training.optimizer_state[:] = optimizer_state
     validate = None if data.validation is None else Validation(learner, data, schedule.n_jobs)
-    best, best_loss, since_best = meta.copy(), np.inf, 0
+    # Where it starts may be where others have ended: it is among what the best is chosen of.
+    best, since_best = meta.copy(), 0
+    best_loss = np.inf if validate is None else validate(meta)[0]
     curve: list[float] = []
     losses: list[float] = []
     scores: list[float] = []

@@ -29,13 +29,16 @@ def without_column(X: Any, column: Any) -> tuple[Any, Any]:
     ValueError, TypeError
         If there is no such column.
     """
-    if hasattr(X, "columns"):
-        names = list(X.columns)
+    import narwhals
+
+    frame = narwhals.from_native(X, eager_only=True, pass_through=True)
+    if isinstance(frame, narwhals.DataFrame):
+        names = frame.columns
         if column not in names and not _is_number(column):
             listed = ", ".join(map(repr, names[:20]))
             raise ValueError(f"group_column is {column!r}, but X has no such column; it has {listed}")
         name = column if column in names else names[_place(column, len(names))]
-        return np.asarray(X[name]), X.drop(columns=name) if hasattr(X, "iloc") else X.drop(name)
+        return frame[name].to_numpy(), frame.drop(name).to_native()
     if not _is_number(column):
         raise TypeError(
             f"group_column is {column!r}, but X has no names of columns; give a number, or a data frame"

@@ -25,11 +25,23 @@ class Scaling(NamedTuple):
         return cls(np.zeros(columns), np.ones(columns))
 
     @classmethod
-    def standard(cls, values: np.ndarray, weights: np.ndarray | None = None) -> Scaling:
-        """Bring columns (rows, columns) to mean 0 and variance 1; constant ones to 0."""
+    def standard(cls, name: str, values: np.ndarray, weights: np.ndarray | None = None) -> Scaling:
+        """Bring columns (rows, columns) to mean 0 and variance 1; constant ones to 0.
+
+        Raises
+        ------
+        ValueError
+            If they are too large for that.
+        """
         from sklearn.preprocessing import StandardScaler
 
-        scaler = StandardScaler().fit(values, sample_weight=weights)
+        with np.errstate(all="ignore"):
+            scaler = StandardScaler().fit(values, sample_weight=weights)
+        if not (np.isfinite(scaler.mean_).all() and np.isfinite(scaler.scale_).all()):
+            raise ValueError(
+                f"{name} goes up to {np.abs(values).max():g}, too large to be standardized; give it in other "
+                "units"
+            )
         return cls(scaler.mean_, scaler.scale_)
 
     def apply(self, values: np.ndarray) -> np.ndarray:
