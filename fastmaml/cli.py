@@ -7,6 +7,7 @@ Everything but typer loads when a command needs it: `--help` is quick, the defau
 from __future__ import annotations
 
 import contextlib
+import re
 import time
 import warnings
 from collections.abc import Iterator, Sequence
@@ -273,10 +274,16 @@ def _trained(settings: Settings, run: dict[str, Any]) -> MAML:
         **run,
     )
     start = time.perf_counter()
-    model.train()
+    try:
+        model.train()
+    except FloatingPointError as error:
+        # The model has the notebook's names, the options have others, and no model is kept here.
+        message = re.sub(r"\balpha\b", "--inner-rate", re.sub(r"\bbeta\b", "--outer-rate", str(error)))
+        message = message.replace("theta as it was before that epoch is kept; ", "")
+        raise FloatingPointError(message) from None
     seconds = time.perf_counter() - start
     typer.echo(f"trained  {model.epochs:,} epochs of {model.num_tasks:,} tasks in {seconds:.2f} s")
-    typer.echo(f"loss     {model.loss_:.4f} in the last epoch")
+    typer.echo(f"loss     {model.loss_:{'.4f' if model.loss_ < 1e6 else '.4g'}} in the last epoch")
     return model
 
 
@@ -310,7 +317,7 @@ def _train_on_table(
     if len(np.unique(table.target[train_rows])) < 2:
         raise ValueError("the training tasks' rows all have the same target, so there is nothing to learn")
     features, names = encode(table, train_rows)
-    columns = (features, table.target, table.groups)
+    columns = (features, table.target, table.group_values[table.groups])
     train, test = (TaskSet.from_groups(*(c[rows] for c in columns)) for rows in (train_rows, test_rows))
     typer.echo(f"tasks    {len(train):,} to train on, {len(test):,} unseen")
     typer.echo(f"rows     {train.num_rows:,} and {test.num_rows:,}, of {len(names)} features")
@@ -333,7 +340,9 @@ def _report(model: MAML, train: TaskSet, test: TaskSet, steps: tuple[int, ...]) 
         model.theta = theta
         result = model.evaluate(test, steps=steps, random_state=model.seed_ or 0)
         for i, count in enumerate(result.steps):
-            loss = _with_interval("{:.3f}", result.loss[i], result.loss_interval[i])
+            # Where a rate was far too large, a loss has some hundred digits.
+            form = "{:.3f}" if result.loss[i] < 1e6 else "{:.3g}"
+            loss = _with_interval(form, result.loss[i], result.loss_interval[i])
             accuracy = _with_interval("{:.1%}", result.accuracy[i], result.accuracy_interval[i])
             typer.echo(f"{name:<17}  {count:>5}  {loss:<23}  {accuracy}")
     # On the very rows that the others were tested on: an intercept alone decides.

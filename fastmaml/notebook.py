@@ -35,7 +35,6 @@ from fastmaml.training import Losses, NotFiniteError, Training
 from fastmaml.validation import (
     MOST_EPOCHS,
     MOST_STEPS,
-    check_binary,
     check_choice,
     check_count,
     check_dtype,
@@ -129,7 +128,8 @@ class MAML:
     Parameters
     ----------
     num_tasks : int, default=10
-        Tasks an epoch. With ``tasks``: that many different ones.
+        Tasks an epoch. With ``tasks``: that many different ones, the next of a seeded permutation of all;
+        when fewer are left it is drawn anew, so that the choice is a function of the seed and the epoch alone.
     num_samples : int, default=10
         Support rows a task.
     epochs : int, default=10000
@@ -521,7 +521,14 @@ class MAML:
                 f"tasks have {tasks.num_features} features but the model has {num_features}; they must agree"
             )
         if tasks is not self._checked_tasks:  # They cannot change, and may be many.
-            check_binary("y of the tasks", tasks.y)
+            wrong = np.flatnonzero((tasks.y != 0) & (tasks.y != 1))
+            if wrong.size:
+                task = int(np.searchsorted(tasks.offsets, wrong[0], side="right")) - 1
+                row = wrong[0] - tasks.offsets[task]
+                raise ValueError(
+                    f"y of the tasks holds {tasks.y[wrong[0]]:g} in row {row} of group "
+                    f"{group_name(tasks, task)}; labels must be 0 or 1"
+                )
             self._checked_tasks = tasks
 
     def _checked_theta(self, parameters: int, dtype: np.dtype[Any]) -> np.ndarray:
@@ -659,8 +666,10 @@ class MAML:
             rate = "alpha" if found.in_gradient else "beta"
         elif self.tasks is not None:
             place = f"group {group_name(self.tasks, int(found.words[found.task]))}, {place}"
+        before = "" if rate == "beta" else "; where theta had grown too large before, lower beta"
         return (
             f"{error}: {place}; theta as it was before that epoch is kept; lower {rate} or scale the features"
+            f"{before}"
         )
 
 

@@ -41,7 +41,9 @@ class Table(NamedTuple):
     target_values : tuple of str
         What the file says for 0 and for 1.
     groups : ndarray of int64, shape (rows,)
-        Each row's group, an index into the group column's sorted values.
+        Each row's group, an index into `group_values`.
+    group_values : ndarray of shape (groups,)
+        The group column's values, sorted.
     """
 
     numbers: NDArray[np.float64]
@@ -52,6 +54,7 @@ class Table(NamedTuple):
     target: NDArray[np.int64]
     target_values: tuple[str, str]
     groups: NDArray[np.int64]
+    group_values: NDArray[Any]
 
 
 def read_table(path: Path, group: str | None, target: str | None, exclude: Collection[str] = ()) -> Table:
@@ -97,7 +100,7 @@ def read_table(path: Path, group: str | None, target: str | None, exclude: Colle
     if data.num_rows == 0:
         raise ValueError(f"{path} has a header but no rows")
 
-    groups, _ = _codes(data[group], group)
+    groups, group_values = _codes(data[group], group)
     labels, target_values = _codes(data[target], target)
     if len(target_values) != 2:
         found = f"{len(target_values):,}: {_listed(target_values.tolist())}"
@@ -124,6 +127,7 @@ def read_table(path: Path, group: str | None, target: str | None, exclude: Colle
         labels,
         (str(target_values[0]), str(target_values[1])),
         groups,
+        group_values,
     )
 
 

@@ -311,7 +311,7 @@ def test_the_message_names_a_task_whose_query_gradient_is_undefined():
     arguments = {"num_samples": 1, "query_samples": 1, "num_features": 2, "verbose": False, "epochs": 1}
     model = MAML(num_tasks=2, beta=0.0, sample_points=lambda k: (next(rows), np.zeros(k)), **arguments)
     model.theta = np.full((2, 1), 1e300)
-    message = r"task 0, the query loss after 1 inner steps \(alpha=0\.0001\).*lower alpha"
+    message = r"task 0, the query loss after 1 inner step \(alpha=0\.0001\).*lower alpha"
     with pytest.raises(FloatingPointError, match=message):
         model.train()
 

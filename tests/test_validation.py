@@ -167,8 +167,8 @@ BAD_TASKS = {
     "too small": ({"num_samples": 4}, r"group .*'g1'.* has 4 rows.*num_samples=4.*5.*min_rows=5"),
     "too many": ({"num_tasks": 4}, "num_tasks is 4 but there are 3 tasks"),
     "width": ({"num_features": 4}, "3 features but the model has 4"),
-    "labels": ({"tasks": table(labels=[0, 1, 2])}, "holds 2 at row 2; labels must be 0 or 1"),
-    "fractions": ({"tasks": table(labels=[0.5])}, "holds 0.5 at row 0; labels must be 0 or 1"),
+    "labels": ({"tasks": table(labels=[0, 1, 2])}, "holds 2 in row 2 of group 'g0'; labels must be 0 or 1"),
+    "fractions": ({"tasks": table(labels=[0.5])}, "holds 0.5 in row 0 of group 'g0'; labels must be 0 or 1"),
     "two sources": ({"sample_points": sample_points}, "tasks and sample_points were both given"),
 }
 
@@ -263,7 +263,11 @@ def test_no_rows_to_predict(model):
 BAD_EVALUATIONS = {
     "not tasks": ({"tasks": [(X, Y)]}, TypeError, "tasks is a list; .*TaskSet.from_groups"),
     "width": ({"tasks": table(num_features=2)}, ValueError, "2 features but the model has 3"),
-    "labels": ({"tasks": table(labels=[0, 3])}, ValueError, "holds 3 at row 1; labels must be 0 or 1"),
+    "labels": (
+        {"tasks": table(labels=[0, 3])},
+        ValueError,
+        "holds 3 in row 1 of group 'g0'; labels must be 0 or 1",
+    ),
     "too small": ({"shots": 4}, ValueError, r"group .*g1.* has 4 rows, but shots=4 needs at least 5"),
     "shots 0": ({"shots": 0}, ValueError, "shots is 0"),
     "shots 1.5": ({"shots": 1.5}, TypeError, "shots is 1.5"),

@@ -60,6 +60,10 @@ class TableSpec(NamedTuple):
 class Table(Source):
     """Tasks of the user's own.
 
+    An epoch takes the next tasks of a seeded permutation of all. When fewer are left than an epoch takes, it
+    is drawn anew, so that the choice is a function of the seed and the epoch alone: what is left over of one
+    pass comes in another.
+
     Parameters
     ----------
     tasks : TaskSet
