@@ -129,7 +129,8 @@ class MAML:
     ----------
     num_tasks : int, default=10
         Tasks an epoch. With ``tasks``: that many different ones, the next of a seeded permutation of all;
-        when fewer are left it is drawn anew, so that the choice is a function of the seed and the epoch alone.
+        when fewer are left it is drawn anew, so that the choice is a function of the seed and the epoch
+        alone.
     num_samples : int, default=10
         Support rows a task.
     epochs : int, default=10000
