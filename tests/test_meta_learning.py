@@ -485,7 +485,7 @@ def test_anil_adapts_as_maml_whose_lower_layers_have_no_rate(steps):
         (
             1e20,
             2,
-            r"(task 0, the query loss after 1 inner steps|the meta-gradient, .* the inner steps) "
+            r"(task 0, the query loss after 1 inner step|the meta-gradient, .* the inner steps) "
             r"\(inner_rate=1e\+20\)",
         ),
         (1e38, 1, r"task 0, inner step 0 \(inner_rate=1e\+38\)"),
