@@ -4,6 +4,7 @@ import math
 import numbers
 import operator
 import reprlib
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -14,8 +15,12 @@ from numpy.typing import ArrayLike, NDArray
 # float32: 32 ms, against 73 ms with blocks of 2**14.
 BLOCK = 2**18
 
+# Up to so many numbers are checked at once, without a loop over blocks.
 FEW = 4096
 FLOAT64 = np.dtype(np.float64)
+
+# Names that a message lists at most.
+LISTED = 20
 
 # The names of an array's axes, in messages.
 Axes = tuple[str, ...]
@@ -50,6 +55,12 @@ def shaped(X: ArrayLike, y: ArrayLike, ndim: int) -> tuple[NDArray[Any], NDArray
         shape = features.shape
         raise ValueError(f"y has shape {targets.shape} but X has shape {shape}; give y of shape {shape[:-1]}")
     return features, targets
+
+
+def listed(names: Sequence[Any]) -> str:
+    """List names in a message, the first twenty at most."""
+    rest = f" and {len(names) - LISTED:,} more" if len(names) > LISTED else ""
+    return ", ".join(map(repr, names[:LISTED])) + rest
 
 
 def shown(value: Any) -> str:

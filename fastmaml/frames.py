@@ -7,10 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fastmaml.arrays import shown
-
-# Names that a message lists at most.
-LISTED = 20
+from fastmaml.arrays import listed, shown
 
 
 class Columns(NamedTuple):
@@ -64,7 +61,7 @@ def take_columns(frame: Any, group: str, target: str, features: Sequence[str] | 
         *(("features", name) for name in features or ()),
     ):
         if name not in names:
-            raise ValueError(f"{role} is {name!r}, but there is no such column; there are {_listed(names)}")
+            raise ValueError(f"{role} is {name!r}, but there is no such column; there are {listed(names)}")
     if group == target:
         raise ValueError(f"group and target are both {group!r}; they must be two columns")
     chosen = [name for name in names if name not in (group, target)] if features is None else list(features)
@@ -94,8 +91,3 @@ def _numbers(column: Any, name: str) -> np.ndarray:
             f"column {name!r} has no value in row {row}, and in {missing} rows in all; fill or drop them"
         )
     return np.asarray(column.to_numpy())
-
-
-def _listed(names: Sequence[str]) -> str:
-    rest = f" and {len(names) - LISTED:,} more" if len(names) > LISTED else ""
-    return ", ".join(map(repr, names[:LISTED])) + rest

@@ -33,7 +33,7 @@ class Pooled(NamedTuple):
     iterations : int
         How many there were.
     converged : bool
-        Whether they ended before they were used up.
+        Whether it ended before all that were allowed were used up.
     """
 
     theta: np.ndarray
@@ -162,4 +162,4 @@ def train_pooled(
         callback=lambda intermediate_result: losses.append(float(intermediate_result.fun)),
         options={"maxiter": max_iter, "maxfun": 20 * max_iter, "gtol": tol, "ftol": 1e-14},
     )
-    return Pooled(objective.best, losses, int(result.nit), bool(result.status == 0))
+    return Pooled(objective.best, losses, int(result.nit), bool(result.status != 1))

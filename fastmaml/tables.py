@@ -16,12 +16,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from fastmaml.arrays import listed
 from fastmaml.table_files import read_file
 
 # More categories than FEW where most rows have their own (names, identifiers), or more than MANY: nothing can
 # be learned from them, and one-hot encoded they would fill the memory.
 FEW_CATEGORIES, MANY_CATEGORIES = 50, 1000
-LISTED = 20  # names that a message lists at most
 
 
 class Table(NamedTuple):
@@ -86,12 +86,12 @@ def read_table(path: Path, group: str | None, target: str | None, exclude: Colle
     names = list(data.schema.names)
     for role, name in (("group", group), ("target", target)):
         if name is None:
-            raise ValueError(f"--{role} is needed; the columns of {path} are {_listed(names)}")
+            raise ValueError(f"--{role} is needed; the columns of {path} are {listed(names)}")
     assert group is not None
     assert target is not None
     for role, name in (("group", group), ("target", target), *(("exclude", name) for name in exclude)):
         if name not in names:
-            raise ValueError(f"--{role} {name!r} is no column of {path}; its columns are {_listed(names)}")
+            raise ValueError(f"--{role} {name!r} is no column of {path}; its columns are {listed(names)}")
     if group == target:
         raise ValueError(f"--group and --target are both {group!r}; they must be two columns")
     for role, name in (("group", group), ("target", target)):
@@ -103,7 +103,7 @@ def read_table(path: Path, group: str | None, target: str | None, exclude: Colle
     groups, group_values = _codes(data[group], group)
     labels, target_values = _codes(data[target], target)
     if len(target_values) != 2:
-        found = f"{len(target_values):,}: {_listed(target_values.tolist())}"
+        found = f"{len(target_values):,}: {listed(target_values.tolist())}"
         raise ValueError(f"target {target!r} must have exactly two different values, but it has {found}")
 
     numeric, categorical = {}, {}
@@ -268,9 +268,3 @@ def _not_utf8(name: str) -> str:
 def _leave_out(name: str) -> str:
     """Return the advice to leave a column out."""
     return f"leave the column out with --exclude {shlex.quote(name)}"
-
-
-def _listed(names: Sequence[str]) -> str:
-    """Return names for a message, no more than fit in a line."""
-    rest = f" and {len(names) - LISTED:,} more" if len(names) > LISTED else ""
-    return ", ".join(repr(name) for name in names[:LISTED]) + rest

@@ -136,15 +136,10 @@ def check_labels(name: str, values: Any, rows: int | None = None) -> np.ndarray:
             f"{name} has {labels.size} labels but there are {rows} rows; give one label for each row"
         )
     numbers = finite_floats(name, labels, ROW)
-    check_binary(name, numbers)
-    return _for_kernels(numbers)
-
-
-def check_binary(name: str, labels: np.ndarray) -> None:
-    """Raise unless every label is 0 or 1."""
-    wrong = np.flatnonzero((labels != 0) & (labels != 1))
+    wrong = np.flatnonzero((numbers != 0) & (numbers != 1))
     if wrong.size:
-        raise ValueError(f"{name} holds {labels[wrong[0]]:g} at row {wrong[0]}; labels must be 0 or 1")
+        raise ValueError(f"{name} holds {numbers[wrong[0]]:g} at row {wrong[0]}; labels must be 0 or 1")
+    return _for_kernels(numbers)
 
 
 def _for_kernels(array: np.ndarray) -> np.ndarray:

@@ -10,6 +10,7 @@ from typing import Any, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import (
     _check_feature_names,
     _check_n_features,
@@ -208,7 +209,15 @@ class FewShotEstimator(BaseEstimator):  # type: ignore[misc]
         model.check_targets("y", targets)
         if labels is None:
             weights = _checked_weights(sample_weight, rows)
-            return self._keep(fit_pooled(request, model, rows, targets, weights, before=before))
+            fitted = fit_pooled(request, model, rows, targets, weights, before=before)
+            if not fitted.converged:
+                warnings.warn(
+                    f"L-BFGS used up its max_iter={self.max_iter} iterations before it converged; raise it, "
+                    "or l2",
+                    ConvergenceWarning,
+                    stacklevel=3,
+                )
+            return self._keep(fitted)
         tasks = self._tasks(rows, targets, labels, sample_weight)
         return self._keep(fit_tasks(request, model, tasks, before=before))
 
@@ -216,24 +225,20 @@ class FewShotEstimator(BaseEstimator):  # type: ignore[misc]
         """Go through groups once more, or some iterations on all rows."""
         request, state = self._request(), self._before()
         rows, labels = self._take_rows(X, groups, reset=state is None)
-        if state is None or labels is None:
-            # Of a classifier, all classes were given.
-            known = state is not None or hasattr(self, "classes_")
-            targets = self._targets_of(y, len(rows)) if known else self._learn_targets(rows, y)
-            model = self._make_model(rows.shape[1], targets.shape[1])
-            model.check_targets("y", targets)
-            if labels is None:
-                if state is not None and state.groups is not None:
-                    raise ValueError("groups is missing; this estimator has learned from groups so far")
-                self._check_same(state, model)
-                weights = _checked_weights(sample_weight, rows)
-                few = request._replace(schedule=request.schedule._replace(epochs=PARTIAL_ITERATIONS))
-                return self._keep(fit_pooled(few, model, rows, targets, weights, before=state))
-            tasks = self._tasks(rows, targets, labels, sample_weight)
-            return self._keep(go_on(request, beginning(request, model, tasks), tasks))
-        targets = self._targets_of(y, len(rows))
-        self._check_same(state, self._make_model(rows.shape[1], targets.shape[1]))
-        return self._keep(go_on(request, state, self._tasks(rows, targets, labels, sample_weight)))
+        # Of a classifier, all classes were given.
+        known = state is not None or hasattr(self, "classes_")
+        targets = self._targets_of(y, len(rows)) if known else self._learn_targets(rows, y)
+        model = self._make_model(rows.shape[1], targets.shape[1])
+        model.check_targets("y", targets)
+        self._check_same(state, model)
+        if labels is None:
+            if state is not None and state.groups is not None:
+                raise ValueError("groups is missing; this estimator has learned from groups so far")
+            weights = _checked_weights(sample_weight, rows)
+            few = request._replace(schedule=request.schedule._replace(epochs=PARTIAL_ITERATIONS))
+            return self._keep(fit_pooled(few, model, rows, targets, weights, before=state))
+        tasks = self._tasks(rows, targets, labels, sample_weight)
+        return self._keep(go_on(request, state or beginning(request, model, tasks), tasks))
 
     def _check_same(self, state: State | None, model: Layered) -> None:
         """Raise unless learning can go on with the model."""
@@ -294,7 +299,7 @@ class FewShotEstimator(BaseEstimator):  # type: ignore[misc]
         return Request(
             schedule=schedule,
             callbacks=self._callbacks(),
-            parts=self._parts,
+            make_parts=self._parts,
             inner_rate=None if auto else self.inner_rate,
             shots=check_count("shots", self.shots),
             queries=None if self.queries is None else check_count("queries", self.queries),

@@ -37,16 +37,14 @@ class Request(NamedTuple):
         How long to learn.
     callbacks : tuple of callable
         Asked after every look at the validation tasks.
-    parts : callable
+    make_parts : callable
         Makes algorithm and optimizer of an inner rate.
     inner_rate : float or array_like or None
         None: to be chosen.
     shots, queries : int, int or None
         Rows of a task.
-    hold_out : float or None
-        The share of the tasks that are held out to stop by; None for no stopping.
     validation_fraction : float
-        The share, where tasks are held out to choose a rate by.
+        The share of the tasks that are held out, where some are needed to stop or to choose a rate by.
     drop : bool
         Whether groups that are too small are dropped.
     standardize, scale_targets : bool
@@ -61,7 +59,7 @@ class Request(NamedTuple):
 
     schedule: Schedule
     callbacks: tuple[Callback, ...]
-    parts: Callable[[Any], tuple[Algorithm, Optimizer]]
+    make_parts: Callable[[Any], tuple[Algorithm, Optimizer]]
     inner_rate: Any
     shots: int
     queries: int | None
@@ -72,6 +70,12 @@ class Request(NamedTuple):
     dtype: np.dtype[Any]
     seed: int
     verbose: bool
+
+    def parts(self, rate: Any = None) -> tuple[Algorithm, Optimizer]:
+        """Return algorithm and optimizer, with an inner rate where one was chosen."""
+        if rate is None:
+            rate = FIXED_RATE if self.inner_rate is None else self.inner_rate
+        return self.make_parts(rate)
 
 
 class State(NamedTuple):
@@ -128,6 +132,8 @@ class Fitted(NamedTuple):
         Scores of the validation tasks, as the engine has them; empty where there are none.
     sweep : dict or None
         The validation loss of each inner rate that was tried.
+    converged : bool
+        False where L-BFGS used up its iterations.
     """
 
     state: State
@@ -135,6 +141,7 @@ class Fitted(NamedTuple):
     losses: list[float]
     scores: list[float]
     sweep: dict[float, float] | None
+    converged: bool = True
 
 
 def fit_pooled(
@@ -149,7 +156,7 @@ def fit_pooled(
     """Train on all rows; from where ``before`` has ended, if it is given and was of the same model."""
     start = None if before is None else before.continued(model)
     features, scaling = _scalings(request, X, targets, weights, before if start is not None else None)
-    algorithm, _ = request.parts(FIXED_RATE if request.inner_rate is None else request.inner_rate)
+    algorithm, _ = request.parts()
     learner = lower(model, algorithm, request.dtype)
     result = train_pooled(
         model,
@@ -162,7 +169,7 @@ def fit_pooled(
     )
     meta = learner.join(result.theta.astype(learner.dtype), _rates(learner, before))
     state = State(learner, meta, TaskAdapter(learner), features, scaling, request.seed, None, 0, None)
-    return Fitted(state, max(1, result.iterations), result.losses, [], None)
+    return Fitted(state, max(1, result.iterations), result.losses, [], None, result.converged)
 
 
 def fit_tasks(request: Request, model: Layered, tasks: TaskSet, *, before: State | None) -> Fitted:
@@ -180,13 +187,9 @@ def fit_tasks(request: Request, model: Layered, tasks: TaskSet, *, before: State
     )
     schedule = _fitting_batches(request.schedule, train)
     start = model.initial_theta(request.seed) if start is None else start
-    rate, sweep = request.inner_rate, None
-    if rate is None:
-        rate = FIXED_RATE
-        if validation is not None:
-            rate, sweep = choose_rate(
-                model, *request.parts(rate), data, schedule, dtype=request.dtype, theta=start
-            )
+    rate, sweep = None, None
+    if request.inner_rate is None and validation is not None:
+        rate, sweep = choose_rate(model, *request.parts(), data, schedule, dtype=request.dtype, theta=start)
     algorithm, optimizer = request.parts(rate)
     learner = lower(model, algorithm, request.dtype)
     with ProgressBar(schedule.epochs) if request.verbose else Silence() as report:
@@ -221,7 +224,7 @@ def fit_tasks(request: Request, model: Layered, tasks: TaskSet, *, before: State
 def beginning(request: Request, model: Layered, tasks: TaskSet) -> State:
     """Return what there is before anything is learned, with the scales of the first tasks."""
     features, scaling = _scalings(request, tasks.X, tasks.y[:, np.newaxis], None, None)
-    algorithm, _ = request.parts(FIXED_RATE if request.inner_rate is None else request.inner_rate)
+    algorithm, _ = request.parts()
     learner = lower(model, algorithm, request.dtype)
     start = model.initial_theta(request.seed).astype(learner.dtype)
     meta = learner.join(start, learner.initial_rates())
@@ -234,7 +237,7 @@ def go_on(request: Request, state: State, tasks: TaskSet) -> Fitted:
     large = _large(request, scaled)
     schedule = _fitting_batches(request.schedule, large)
     schedule = schedule._replace(epochs=-(-len(large) // schedule.tasks_per_batch))
-    _, optimizer = request.parts(FIXED_RATE if request.inner_rate is None else request.inner_rate)
+    _, optimizer = request.parts()
     fit = meta_fit(
         state.learner,
         optimizer,

@@ -171,4 +171,6 @@ class AdaptedTasks:
 
     def predict_proba(self, X: Any, groups: Any = None) -> np.ndarray:
         """Return the probability of each class, (rows, classes); of classifiers. As `predict` otherwise."""
+        if not hasattr(self._estimator, "predict_proba"):
+            raise AttributeError(f"{type(self._estimator).__name__} predicts no classes; use predict")
         return self._estimator._probabilities(self._raw(X, groups))

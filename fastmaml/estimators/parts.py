@@ -13,9 +13,6 @@ from fastmaml.models import MLP, Layered, Linear, Logistic, Softmax
 from fastmaml.optimizers import OPTIMIZERS, Optimizer
 from fastmaml.validation import check_choice
 
-# The initialiser of hidden layers; a model of one layer starts from zeros.
-COMMON = ("intercept", "l2")
-
 
 def hidden_sizes(hidden_layer_sizes: Any) -> tuple[int, ...]:
     """Return the units of each hidden layer, of which there may be none."""

@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from fastmaml.arrays import listed
+
 
 def without_column(X: Any, column: Any) -> tuple[Any, Any]:
     """Take the column of groups out of X.
@@ -35,8 +37,7 @@ def without_column(X: Any, column: Any) -> tuple[Any, Any]:
     if isinstance(frame, narwhals.DataFrame):
         names = frame.columns
         if column not in names and not _is_number(column):
-            listed = ", ".join(map(repr, names[:20]))
-            raise ValueError(f"group_column is {column!r}, but X has no such column; it has {listed}")
+            raise ValueError(f"group_column is {column!r}, but X has no such column; it has {listed(names)}")
         name = column if column in names else names[_place(column, len(names))]
         return frame[name].to_numpy(), frame.drop(name).to_native()
     if not _is_number(column):
