@@ -8,8 +8,8 @@ from fastmaml.version import __version__
 if TYPE_CHECKING:
     from fastmaml import algorithms, models, optimizers, sources
     from fastmaml.adapted import AdaptedModel
-    from fastmaml.estimators import MAMLClassifier, MAMLRegressor, load
-    from fastmaml.evaluation import Evaluation
+    from fastmaml.estimators import FewShotScorer, MAMLClassifier, MAMLRegressor, few_shot_score, load
+    from fastmaml.evaluation import FewShotReport, evaluate
     from fastmaml.gradient_check import check_gradients
     from fastmaml.meta_learning import meta_gradient, meta_train
     from fastmaml.notebook import MAML, sample_points
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 __all__ = [
     "MAML",
     "AdaptedModel",
-    "Evaluation",
+    "FewShotReport",
+    "FewShotScorer",
     "MAMLClassifier",
     "MAMLRegressor",
     "TaskSet",
@@ -27,6 +28,8 @@ __all__ = [
     "__version__",
     "algorithms",
     "check_gradients",
+    "evaluate",
+    "few_shot_score",
     "load",
     "meta_gradient",
     "meta_train",
@@ -39,13 +42,16 @@ __all__ = [
 # Loaded on first use: the compiler takes half a second to import, and `fastmaml --help` needs none of it.
 _HOMES = {
     "AdaptedModel": "fastmaml.adapted",
-    "Evaluation": "fastmaml.evaluation",
+    "FewShotReport": "fastmaml.evaluation",
+    "FewShotScorer": "fastmaml.estimators",
     "MAML": "fastmaml.notebook",
     "MAMLClassifier": "fastmaml.estimators",
     "MAMLRegressor": "fastmaml.estimators",
     "TaskSet": "fastmaml.tasks",
     "TaskSummary": "fastmaml.task_summary",
     "check_gradients": "fastmaml.gradient_check",
+    "evaluate": "fastmaml.evaluation",
+    "few_shot_score": "fastmaml.estimators",
     "load": "fastmaml.estimators",
     "meta_gradient": "fastmaml.meta_learning",
     "meta_train": "fastmaml.meta_learning",

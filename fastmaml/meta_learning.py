@@ -15,7 +15,9 @@ from fastmaml.adapted import AdaptedModel
 from fastmaml.algorithms import Algorithm
 from fastmaml.arrays import check_fits, check_vector, read_only
 from fastmaml.engine.adapting import NEVER, adapt_epoch
-from fastmaml.evaluation import check_steps, mean_interval
+from fastmaml.evaluation import FewShotReport, evaluate
+from fastmaml.evaluation.subject import Subject, check_tasks
+from fastmaml.intervals import mean_interval
 from fastmaml.learner import Learner, given_tasks, lower
 from fastmaml.models import (
     Model,
@@ -25,8 +27,10 @@ from fastmaml.models import (
 )
 from fastmaml.optimizers import SGD, Optimizer, as_optimizer
 from fastmaml.random_state import seed_from_system
-from fastmaml.sources import Source, as_source
+from fastmaml.scaling import Scaling
+from fastmaml.sources import Source, Table, as_source
 from fastmaml.task_adapter import TaskAdapter
+from fastmaml.tasks import TaskSet
 from fastmaml.training import NotFiniteError, Training
 from fastmaml.validation import (
     MOST_EPOCHS,
@@ -34,6 +38,7 @@ from fastmaml.validation import (
     check_count,
     check_flag,
     check_n_jobs,
+    check_numbers,
     check_seed,
 )
 
@@ -136,6 +141,7 @@ class MetaLearned:
         self._meta, self.seed = meta, seed
         self.history: list[tuple[int, float]] = []
         self.epochs = 0
+        self._source: Source | None = None
 
     def __repr__(self) -> str:
         return f"<MetaLearned {self.model!r} by {self.algorithm!r}, {self.epochs} epochs>"
@@ -222,7 +228,7 @@ class MetaLearned:
             num_tasks = source.num_tasks
         if num_tasks is None:
             raise TypeError(f"{type(source).__name__} has no number of tasks; give num_tasks")
-        numbers = check_steps(steps)
+        numbers = check_numbers("steps", steps, 0, MOST_STEPS)
         learner = self._learner
         result = adapt_epoch(
             learner.model_spec,
@@ -235,6 +241,49 @@ class MetaLearned:
             n_jobs=check_n_jobs(n_jobs),
         )
         return TaskScores(np.array(numbers), result.losses, result.scores, result.bad_step != NEVER)
+
+    def evaluate(
+        self,
+        tasks: TaskSet,
+        shots: int | Sequence[int] = (1, 2, 5, 10),
+        steps: int | Sequence[int] = (0, 1, 5, 10),
+        **options: Any,
+    ) -> FewShotReport:
+        """Evaluate on tasks never seen, beside what is simpler: `fastmaml.evaluate`, with its options.
+
+        Parameters
+        ----------
+        tasks : TaskSet
+            Tasks that training has not seen.
+        shots, steps : int or sequence of int
+            Numbers of rows to adapt on, and of inner steps.
+        **options
+            As `fastmaml.evaluate` has them. The tasks of training are those of the source, where it has any.
+        """
+        return evaluate(self, tasks, shots, steps, **options)
+
+    def _subject(self, tasks: Any, train_tasks: Any) -> Subject:
+        """Check tasks, and return all that `fastmaml.evaluate` needs."""
+        model, source = self.model, self._source
+        shots = None
+        if isinstance(source, Table):
+            shots = int(source.shots)
+            train_tasks = source.tasks if train_tasks is None else train_tasks
+        model.check_targets("y of test_tasks", check_tasks("test_tasks", tasks, model.num_features).y)
+        if train_tasks is not None:
+            check_tasks("train_tasks", train_tasks, model.num_features)
+            model.check_targets("y of train_tasks", train_tasks.y)
+        return Subject(
+            name=type(self.algorithm).__name__,
+            learner=self._learner,
+            meta=self._meta,
+            features=Scaling.none(model.num_features),
+            targets=Scaling.none(model.num_targets),
+            tasks=tasks,
+            train_tasks=train_tasks,
+            shots=shots,
+            n_jobs=None,
+        )
 
 
 def _rate_of(learner: Learner) -> str:
@@ -338,6 +387,7 @@ def meta_train(
     rates = learner.initial_rates(inner_rates)
 
     run = MetaLearned(learner, learner.join(start, rates), seed)
+    run._source = source
     if epochs == 0:
         return run
     spec = source.lower(seed)

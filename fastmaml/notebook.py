@@ -15,13 +15,15 @@ from fastmaml.adapted import AdaptedModel
 from fastmaml.algorithms import MAML as MAMLAlgorithm
 from fastmaml.arrays import ROW_COLUMN, as_array, finite_floats
 from fastmaml.engine.adapting import adapt_epoch
-from fastmaml.evaluation import Evaluation, check_steps, evaluate
+from fastmaml.evaluation import FewShotReport, evaluate
+from fastmaml.evaluation.subject import Subject
 from fastmaml.learner import Learner, lower
 from fastmaml.models import Logistic, unpad
 from fastmaml.numerics.normal import initial_normals
 from fastmaml.optimizers import SGD, SGDSpec
 from fastmaml.random_state import borrow_global_state, return_global_state, seed_from_system
 from fastmaml.sampling import SampledTasks
+from fastmaml.scaling import Scaling
 from fastmaml.sources import (
     NoiseSpec,
     NotebookNoiseSpec,
@@ -408,44 +410,69 @@ class MAML:
     def evaluate(
         self,
         tasks: TaskSet,
-        shots: int | None = None,
-        steps: Sequence[int] = (0, 1, 5),
+        shots: int | Sequence[int] | None = None,
+        steps: int | Sequence[int] = (0, 1, 5),
         random_state: int = 0,
-    ) -> Evaluation:
-        """Adapt to each task on some of its rows and score the others.
+        *,
+        train_tasks: TaskSet | None = None,
+        baselines: bool = False,
+    ) -> FewShotReport:
+        """Adapt to each task on some of its rows and score the others: `fastmaml.evaluate`.
 
         Parameters
         ----------
         tasks : TaskSet
             Tasks that training has not seen, each with at least ``shots + 1`` rows.
-        shots : int, optional
+        shots : int or sequence of int, optional
             Rows to adapt on. Default: ``num_samples``.
-        steps : sequence of int, default=(0, 1, 5)
+        steps : int or sequence of int, default=(0, 1, 5)
             After how many inner steps to score; 0 is theta itself.
         random_state : int, default=0
             Seed of the choice of rows: the same seed gives the same rows whatever the model.
+        train_tasks : TaskSet, optional
+            Tasks that the baselines learn from. Default: ``tasks``.
+        baselines : bool, default=False
+            Whether to score what is simpler, too.
 
         Returns
         -------
-        Evaluation
-            Named tuple of arrays by step: steps, loss, accuracy, each with its 95 % interval over tasks.
+        FewShotReport
+            With arrays by step (by shots and step, where there are several): loss, accuracy, auc, each with
+            its 95 % interval over tasks (``loss_interval``).
 
         Raises
         ------
         ValueError, TypeError
             If a task is too small (names it), the width is another, or labels are not 0 and 1.
         """
-        settings = self._check()
-        self._check_tasks(tasks, settings.learner.model.num_features)
-        shots = settings.shots if shots is None else check_count("shots", shots)
         return evaluate(
-            settings.learner.model_spec,
-            settings.learner.algorithm_spec,
-            settings.meta,
+            self,
             tasks,
-            shots=shots,
-            steps=check_steps(steps),
-            seed=check_seed(random_state),
+            check_count("num_samples", self.num_samples) if shots is None else shots,
+            steps,
+            train_tasks=train_tasks,
+            baselines=baselines,
+            small_tasks="error",
+            random_state=random_state,
+        )
+
+    def _subject(self, tasks: Any, train_tasks: Any) -> Subject:
+        """Check tasks, and return all that `fastmaml.evaluate` needs."""
+        settings = self._check()
+        num_features = settings.learner.model.num_features
+        self._check_tasks(tasks, num_features)
+        train_tasks = self.tasks if train_tasks is None else train_tasks
+        if train_tasks is not None:
+            self._check_tasks(train_tasks, num_features)
+        return Subject(
+            name="MAML",
+            learner=settings.learner,
+            meta=settings.meta,
+            features=Scaling.none(num_features),
+            targets=Scaling.none(1),
+            tasks=tasks,
+            train_tasks=train_tasks,
+            shots=settings.shots,
             n_jobs=settings.n_jobs,
         )
 

@@ -6,7 +6,7 @@ Every message says what was expected, what came and what to do.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from numbers import Integral, Real
 from typing import Any
 
@@ -122,6 +122,14 @@ def check_matrix(name: str, values: Any, columns: int) -> np.ndarray:
             f"{name} has shape {matrix.shape}; expected (rows, {columns}), one column for each feature"
         )
     return _for_kernels(finite_floats(name, matrix, ROW_COLUMN))
+
+
+def check_numbers(name: str, values: Any, minimum: int, maximum: int = MOST) -> tuple[int, ...]:
+    """Return whole numbers, of one or several, ascending and without repeats."""
+    many = tuple(values) if isinstance(values, Iterable) else (values,)
+    if not many:
+        raise ValueError(f"{name} is empty; give numbers such as (1, 5)")
+    return tuple(sorted({check_count(name, value, minimum, maximum) for value in many}))
 
 
 def check_labels(name: str, values: Any, rows: int | None = None) -> np.ndarray:

@@ -78,6 +78,11 @@ def tasks_of_epoch(seed, epoch, num_tasks, tasks_per_batch):
     return order[place * tasks_per_batch : (place + 1) * tasks_per_batch]
 
 
+def chosen(seed, epoch, task, rows, picks):
+    """Return all rows of a task by their place in it, those chosen in front."""
+    return shuffled(rows, picks, words(seed, epoch, task, ROWS, 2 * picks))
+
+
 def rows_of_task(seed, epoch, task, rows, shots, queries):
     """Return the support rows and the query rows of a task, by their place in it; queries None means all.
 
@@ -86,7 +91,7 @@ def rows_of_task(seed, epoch, task, rows, shots, queries):
     queries = rows - shots if queries is None else min(queries, rows - shots)
     # The rest needs no choice where everything is used.
     picks = shots if shots + queries == rows else shots + queries
-    order = shuffled(rows, picks, words(seed, epoch, task, ROWS, 2 * picks))
+    order = chosen(seed, epoch, task, rows, picks)
     return sorted(order[:shots]), sorted(order[shots : shots + queries])
 
 

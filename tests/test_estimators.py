@@ -9,6 +9,7 @@ import pyarrow as pa
 import pytest
 from sklearn import config_context
 from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.model_selection import GridSearchCV, GroupKFold, cross_val_score
 from sklearn.pipeline import make_pipeline
@@ -379,3 +380,50 @@ def test_a_task_set_with_a_column_of_groups():
     model = MAMLClassifier(max_iter=20, inner_rate=0.2, random_state=0, group_column="person")
     many = model.fit(frame, numbers).adapt_many(TaskSet.from_groups(X, numbers, labels))
     assert len(many) == 30
+
+
+def test_the_rows_of_one_group_are_adapted_to():
+    X, y, labels = drawn()
+    frame = pd.DataFrame(X, columns=list("abc")).assign(person=labels)
+    model = MAMLClassifier(max_iter=20, inner_rate=0.1, random_state=0, group_column="person").fit(frame, y)
+    one = frame["person"] == "g03"
+    adapted = model.adapt(frame[one], y[one])
+    rows = X[one]
+    by_groups = MAMLClassifier(max_iter=20, inner_rate=0.1, random_state=0).fit(X, y, groups=labels)
+    assert np.array_equal(adapted.theta_, by_groups.adapt(rows, y[one]).theta_)
+    with pytest.raises(ValueError, match=r"rows of several groups in its group_column; .* adapt_many"):
+        model.adapt(frame, y)
+
+
+def test_iterations_that_were_used_up_are_said():
+    X, y, _ = drawn()
+    with pytest.warns(ConvergenceWarning, match="L-BFGS used up its max_iter=2 iterations"):
+        MAMLClassifier(max_iter=2).fit(X, y)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        MAMLClassifier(max_iter=500).fit(X, y)
+
+
+def test_an_activation_is_checked_without_hidden_layers_too():
+    X, y, _ = drawn()
+    for make, target in ((MAMLClassifier, y), (MAMLRegressor, X[:, 0])):
+        with pytest.raises(ValueError, match="activation is 'relux'"):
+            make(activation="relux").fit(X, target)
+
+
+@pytest.mark.filterwarnings("ignore:there is one class only")
+def test_many_groups_in_blocks(monkeypatch):
+    """However many rows are scaled at a time, the parameters are the same."""
+    X, y, labels = drawn()
+    model = MAMLClassifier(max_iter=20, inner_rate=0.1, random_state=0).fit(X, y, groups=labels)
+    shuffled = np.random.default_rng(0).permutation(len(y))[: len(y) // 2]
+    expected = model.adapt_many(X[shuffled], y[shuffled], labels[shuffled])
+    tasks = TaskSet.from_groups(X[shuffled], np.searchsorted(model.classes_, y[shuffled]), labels[shuffled])
+    for rows in (1, 50):
+        monkeypatch.setattr("fastmaml.group_adapter.BLOCK_ROWS", rows)
+        found = model.adapt_many(X[shuffled], y[shuffled], labels[shuffled])
+        assert np.array_equal(found.theta, expected.theta)
+        assert found.labels.tolist() == expected.labels.tolist() == tasks.labels.tolist()
+    for number, (rows, classes) in enumerate(tasks):
+        adapted = model.adapt(rows, model.classes_[classes.astype(int)])
+        assert expected.theta[number] == pytest.approx(adapted.theta_, rel=1e-12)

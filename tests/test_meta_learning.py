@@ -10,7 +10,7 @@ from scipy.stats import t as student
 from sizes import COMPILED, size
 
 from fastmaml import AdaptedModel, TaskSet, algorithms, meta_gradient, meta_train, models, optimizers, sources
-from fastmaml.evaluation import mean_interval
+from fastmaml.intervals import mean_interval
 from fastmaml.training import Training
 
 WEIGHTS = np.array([[1.5, -0.5], [-1.0, 2.0], [0.5, 0.0]])

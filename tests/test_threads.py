@@ -414,7 +414,7 @@ print(json.dumps(sorted(set(sys.modules) - before)))
 """
 # What Numba loads is Numba's affair: SciPy, where there is SciPy.
 COMPILER = "import numba"
-NAMES = "fastmaml.MAML, fastmaml.TaskSet, fastmaml.Evaluation, fastmaml.sample_points"
+NAMES = "fastmaml.MAML, fastmaml.TaskSet, fastmaml.sample_points"
 TRAIN = "fastmaml.MAML(6, 4, 2, num_features=5, random_state=0, verbose=False).train()"
 
 

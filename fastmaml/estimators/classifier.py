@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any, Self
 
 import numpy as np
@@ -17,6 +16,7 @@ from fastmaml.estimators.estimator import FewShotEstimator
 from fastmaml.estimators.parts import make_classifier
 from fastmaml.models import Layered
 from fastmaml.validation import check_choice
+from fastmaml.warning import warn
 
 
 class MAMLClassifier(ClassifierMixin, FewShotEstimator):  # type: ignore[misc]
@@ -118,6 +118,8 @@ class MAMLClassifier(ClassifierMixin, FewShotEstimator):  # type: ignore[misc]
         As scikit-learn has them.
     seed_ : int
         The seed in use.
+    columns_ : ColumnEncoding or None
+        Of a model that the command line has trained: how a table's columns become features.
 
     References
     ----------
@@ -179,10 +181,7 @@ class MAMLClassifier(ClassifierMixin, FewShotEstimator):  # type: ignore[misc]
 
     def _look_at(self, targets: np.ndarray) -> None:
         if (targets == targets[0]).all():
-            warnings.warn(
-                "there is one class only among the rows to adapt on: what they teach is that it is frequent",
-                stacklevel=4,
-            )
+            warn("there is one class only among the rows to adapt on: what they teach is that it is frequent")
 
     def _finish(self, raw: np.ndarray) -> np.ndarray:
         return self.classes_[as_predictions(self._state.learner.model, raw)]

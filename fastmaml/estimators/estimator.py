@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from numbers import Integral
 from typing import Any, Self
 
@@ -21,6 +20,7 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
+from fastmaml.encoding import ColumnEncoding
 from fastmaml.engine.predicting import predict_rows
 from fastmaml.estimators.fitting import (
     FIXED_RATE,
@@ -36,6 +36,8 @@ from fastmaml.estimators.groups import AdaptedTasks, GroupTable
 from fastmaml.estimators.meta_fit import Callback, Schedule
 from fastmaml.estimators.parts import make_algorithm, make_optimizer
 from fastmaml.estimators.rows import without_column
+from fastmaml.evaluation import FewShotReport, evaluate
+from fastmaml.evaluation.subject import Subject, check_tasks
 from fastmaml.group_adapter import adapt_groups
 from fastmaml.labels import group_rows, label_vector
 from fastmaml.models import Layered, pad
@@ -53,6 +55,7 @@ from fastmaml.validation import (
     check_seed,
     check_share,
 )
+from fastmaml.warning import warn
 
 # Iterations of one `partial_fit` without groups.
 PARTIAL_ITERATIONS = 10
@@ -63,6 +66,10 @@ class FewShotEstimator(BaseEstimator):  # type: ignore[misc]
 
     # Whether targets are brought to mean 0 and variance 1, where features are.
     _scales_targets = False
+    # The rows of the last fit, for what is compared with in evaluating; they are not saved.
+    _train_tasks: TaskSet | None = None
+    # How a table's columns become the features; what `fit` was given has no such columns of its own.
+    columns_: ColumnEncoding | None = None
 
     def __init__(
         self,
@@ -204,6 +211,7 @@ class FewShotEstimator(BaseEstimator):  # type: ignore[misc]
     def _fit(self, X: Any, y: Any, groups: Any, sample_weight: Any, *, before: State | None) -> Self:
         request = self._request()
         rows, labels = self._take_rows(X, groups, reset=True)
+        self.__dict__.pop("columns_", None)
         targets = self._learn_targets(rows, y)
         model = self._make_model(rows.shape[1], targets.shape[1])
         model.check_targets("y", targets)
@@ -211,15 +219,14 @@ class FewShotEstimator(BaseEstimator):  # type: ignore[misc]
             weights = _checked_weights(sample_weight, rows)
             fitted = fit_pooled(request, model, rows, targets, weights, before=before)
             if not fitted.converged:
-                warnings.warn(
+                warn(
                     f"L-BFGS used up its max_iter={self.max_iter} iterations before it converged; raise it, "
                     "or l2",
                     ConvergenceWarning,
-                    stacklevel=3,
                 )
             return self._keep(fitted)
         tasks = self._tasks(rows, targets, labels, sample_weight)
-        return self._keep(fit_tasks(request, model, tasks, before=before))
+        return self._keep(fit_tasks(request, model, tasks, before=before), tasks)
 
     def _go_on(self, X: Any, y: Any, groups: Any, sample_weight: Any) -> Self:
         """Go through groups once more, or some iterations on all rows."""
@@ -263,8 +270,8 @@ class FewShotEstimator(BaseEstimator):  # type: ignore[misc]
             )
         return TaskSet.from_groups(rows, targets[:, 0], labels)
 
-    def _keep(self, fitted: Fitted) -> Self:
-        self._state = fitted.state
+    def _keep(self, fitted: Fitted, tasks: TaskSet | None = None) -> Self:
+        self._state, self._train_tasks = fitted.state, tasks
         self.seed_ = fitted.state.seed
         self.inner_rate_ = fitted.state.learner.algorithm.inner_rate
         self.inner_rate_sweep_ = fitted.sweep
@@ -380,10 +387,9 @@ class FewShotEstimator(BaseEstimator):  # type: ignore[misc]
             return predict_rows(spec, pad(spec, self.theta_, np.dtype(np.float64)), rows)
         raw, unseen = state.groups.predict(spec, rows, labels, self.theta_)
         if unseen.size:
-            warnings.warn(
+            warn(
                 f"{unseen.size} groups, {unseen[:1].tolist()[0]!r} among them, were not seen in fit: their "
-                "rows are predicted from the starting point; adapt to them with adapt or adapt_many",
-                stacklevel=3,
+                "rows are predicted from the starting point; adapt to them with adapt or adapt_many"
             )
         return raw
 
@@ -435,7 +441,12 @@ class FewShotEstimator(BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self)
         state = self._state
         steps = self._steps(steps)
-        rows = self._take_rows(X, None, reset=False)[0] if check_input else X
+        rows, labels = self._take_rows(X, None, reset=False) if check_input else (X, None)
+        if labels is not None and len(group_rows("group_column", labels)[2]) > 1:
+            raise ValueError(
+                "X has rows of several groups in its group_column; give those of one, or adapt to all of "
+                "them with adapt_many"
+            )
         targets = self._targets_of(y, len(rows))
         self._look_at(targets)
         theta, bad_step = state.adapter.adapt(
@@ -458,7 +469,7 @@ class FewShotEstimator(BaseEstimator):  # type: ignore[misc]
         state, other = self._state, type(self).__new__(type(self))
         other.__dict__.update(self.__dict__)
         meta = state.learner.join(theta, state.learner.split(state.meta)[1])
-        other._state = state._replace(meta=meta, groups=None)
+        other._state, other._train_tasks = state._replace(meta=meta, groups=None), None
         return other
 
     def adapt_many(self, X: Any, y: Any = None, groups: Any = None, steps: int | None = None) -> AdaptedTasks:
@@ -495,25 +506,24 @@ class FewShotEstimator(BaseEstimator):  # type: ignore[misc]
             features_in = state.learner.model.num_features
             if X.num_features != features_in:
                 raise ValueError(f"X has {X.num_features} features; expected the {features_in} of fit")
-            y, rows = X.y, X.X
-            labels: np.ndarray | None = np.repeat(X.labels, X.rows)
+            y, rows, order, offsets, names = X.y, X.X, None, X.offsets, X.labels
         else:
             rows, labels = self._take_rows(X, groups, reset=False)
-        if labels is None:
-            raise ValueError(
-                "groups is missing; give the group of each row, or adapt to one group with adapt"
-            )
-        order, offsets, names = group_rows("groups", labels)
-        features = state.features.apply(rows)
+            if labels is None:
+                raise ValueError(
+                    "groups is missing; give the group of each row, or adapt to one group with adapt"
+                )
+            order, offsets, names = group_rows("groups", labels)
         targets = state.targets.apply(self._targets_of(y, len(rows)))
         if order is not None:
-            features, targets = features[order], targets[order]
+            rows, targets = rows[order], targets[order]
         adapted = adapt_groups(
             state.learner,
             state.meta,
-            features,
+            rows,
             targets,
             offsets,
+            features=state.features,
             steps=self._steps(steps),
             n_jobs=check_n_jobs(self.n_jobs),
         )
@@ -524,6 +534,65 @@ class FewShotEstimator(BaseEstimator):  # type: ignore[misc]
                 f"{np.count_nonzero(adapted.diverged)} of {len(names)} groups in all; lower the inner rate"
             )
         return AdaptedTasks(self, GroupTable.of(names, adapted.thetas))
+
+    def evaluate(
+        self,
+        tasks: Any,
+        shots: int | Sequence[int] = (1, 2, 5, 10),
+        steps: int | Sequence[int] = (0, 1, 5, 10),
+        **options: Any,
+    ) -> FewShotReport:
+        """Evaluate on groups never seen, beside what is simpler: `fastmaml.evaluate`, with its options.
+
+        Parameters
+        ----------
+        tasks : TaskSet or (X, y, groups)
+            Groups that `fit` has not seen.
+        shots, steps : int or sequence of int
+            Numbers of rows to adapt on, and of inner steps.
+        **options
+            As `fastmaml.evaluate` has them. The tasks of training are those of the last `fit`, unless this
+            estimator was loaded from a file, or copied.
+        """
+        return evaluate(self, tasks, shots, steps, **options)
+
+    def _subject(self, tasks: Any, train_tasks: Any) -> Subject:
+        """Check tasks, and return all that `fastmaml.evaluate` needs."""
+        check_is_fitted(self)
+        state = self._state
+        if state.learner.model.num_targets != 1:
+            raise ValueError(
+                f"this estimator predicts {state.learner.model.num_targets} columns, but tasks have one "
+                "target a row"
+            )
+        return Subject(
+            name=type(state.learner.algorithm).__name__,
+            learner=state.learner,
+            meta=state.meta,
+            features=state.features,
+            targets=state.targets,
+            tasks=self._as_tasks("test_tasks", tasks),
+            train_tasks=self._train_tasks
+            if train_tasks is None
+            else self._as_tasks("train_tasks", train_tasks),
+            shots=self.shots,
+            n_jobs=check_n_jobs(self.n_jobs),
+        )
+
+    def _as_tasks(self, name: str, tasks: Any) -> TaskSet:
+        """Return tasks, of a task set or of (X, y, groups), with numbers in the place of classes."""
+        if isinstance(tasks, tuple) and len(tasks) in (2, 3):
+            rows, labels = self._take_rows(tasks[0], *tasks[2:] or (None,), reset=False)
+            if labels is None:
+                raise ValueError(f"{name} has no groups; give (X, y, groups)")
+            return self._tasks(rows, self._targets_of(tasks[1], len(rows)), labels, None)
+        given = check_tasks(name, tasks, self._state.learner.model.num_features)
+        return TaskSet(given.X, self._targets_of(given.y, given.num_rows), given.offsets, given.labels)
+
+    def __getstate__(self) -> Any:
+        """Leave out the rows that were learned from: a copy may be sent far."""
+        state = super().__getstate__()
+        return {**state, "_train_tasks": None} if "_train_tasks" in state else state
 
     def save(self, path: Any) -> None:
         """Write the fitted estimator to a file, which `fastmaml.load` reads.

@@ -1,16 +1,13 @@
 """Model files: safetensors, with everything that is no array as JSON in the header. Nothing is executed.
 
-A file is written beside its place, flushed and renamed. Reading takes memory in proportion to the file, and
+Reading takes memory in proportion to the file, and
 every size, type and number is checked before it is used.
 """
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import json
-import os
-import secrets
 from pathlib import Path
 from typing import Any
 
@@ -18,18 +15,20 @@ import numpy as np
 
 from fastmaml import algorithms, models
 from fastmaml.arrays import shown
+from fastmaml.encoding import ColumnEncoding
 from fastmaml.estimators.classifier import MAMLClassifier
 from fastmaml.estimators.estimator import FewShotEstimator
 from fastmaml.estimators.fitting import State
 from fastmaml.estimators.groups import GroupTable
 from fastmaml.estimators.regressor import MAMLRegressor
-from fastmaml.estimators.scaling import Scaling
 from fastmaml.labels import label_array
 from fastmaml.learner import Learner, lower
 from fastmaml.optimizers import state_size
+from fastmaml.scaling import Scaling
 from fastmaml.task_adapter import TaskAdapter
 from fastmaml.validation import MOST_EPOCHS, check_count, check_dtype, check_seed
 from fastmaml.version import __version__
+from fastmaml.writing import write_whole
 
 SCHEMA = 1
 # The entry of the header that is ours.
@@ -84,34 +83,13 @@ def save(estimator: Any, path: Any) -> None:
     if state.groups is not None:
         header["groups"] = _written_labels("group", state.groups.labels)
         tensors["groups.theta"] = state.groups.thetas
+    if estimator.columns_ is not None:
+        header["columns"] = estimator.columns_.described()
     if state.optimizer_state is not None:
         tensors["optimizer_state"] = state.optimizer_state
     contiguous = {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
     text = json.dumps(header, allow_nan=True)
     write_whole(Path(path), serialized(contiguous, {ENTRY: text}))
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Replace a file once the new one is whole on the disk; what goes wrong leaves the old one as it was."""
-    path = path.resolve()
-    if path.is_dir():
-        raise IsADirectoryError(f"{path} is a folder; give the name of a file")
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"there is no folder {path.parent}; make it first")
-    beside = path.parent / f".{path.name[:64]}.{secrets.token_hex(8)}"
-    handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        if path.exists():
-            beside.chmod(path.stat().st_mode & 0o777)
-        beside.replace(path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            beside.unlink()
-        raise
 
 
 def load(path: Any) -> Any:
@@ -349,4 +327,10 @@ def _restored(header: dict[str, Any], tensors: dict[str, np.ndarray], room: int)
         if not isinstance(names, list) or len(names) != columns or not all(isinstance(n, str) for n in names):
             raise ValueError(f"its feature_names_in are not {columns} texts")
         estimator.feature_names_in_ = label_array(names).astype(object)
+    if "columns" in header:
+        estimator.columns_ = ColumnEncoding.of_description(header["columns"])
+        if estimator.columns_.num_features != features:
+            raise ValueError(
+                f"its columns make {estimator.columns_.num_features} features, but its model has {features}"
+            )
     return estimator

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -11,16 +10,17 @@ import numpy as np
 from fastmaml.algorithms import Algorithm
 from fastmaml.estimators.groups import GroupTable
 from fastmaml.estimators.meta_fit import Callback, Data, Schedule, choose_rate, meta_fit
-from fastmaml.estimators.scaling import Scaling
 from fastmaml.group_adapter import adapt_groups
 from fastmaml.learner import Learner, lower
 from fastmaml.models import Layered
 from fastmaml.optimizers import Optimizer
 from fastmaml.pooled import train_pooled
 from fastmaml.reporting import ProgressBar, Silence
+from fastmaml.scaling import Scaling
 from fastmaml.sources import group_name
 from fastmaml.task_adapter import TaskAdapter
 from fastmaml.tasks import TaskSet
+from fastmaml.warning import warn
 
 # The inner rate where there is nothing to choose one by.
 FIXED_RATE = 0.1
@@ -203,9 +203,7 @@ def fit_tasks(request: Request, model: Layered, tasks: TaskSet, *, before: State
             report=report,
         )
     if fit.interrupted:
-        warnings.warn(
-            f"interrupted after {fit.epochs} epochs; what was learned until then is kept", stacklevel=4
-        )
+        warn(f"interrupted after {fit.epochs} epochs; what was learned until then is kept")
     groups = _adapted(learner, fit.meta, _scaled(tasks, features, scaling), schedule.n_jobs)
     state = State(
         learner,
@@ -295,10 +293,9 @@ def _adapted(learner: Learner, meta: np.ndarray, tasks: TaskSet, n_jobs: int | N
         learner, meta, tasks.X, tasks.y[:, np.newaxis], tasks.offsets, steps=steps, n_jobs=n_jobs
     )
     if adapted.diverged.any():
-        warnings.warn(
+        warn(
             f"{np.count_nonzero(adapted.diverged)} of {len(tasks)} groups diverge when adapted to all of "
-            "their rows; they are predicted from the starting point",
-            stacklevel=5,
+            "their rows; they are predicted from the starting point"
         )
     thetas = np.where(adapted.diverged[:, np.newaxis], learner.split(meta)[0], adapted.thetas)
     return GroupTable.of(tasks.labels, thetas)
@@ -318,10 +315,9 @@ def _large(request: Request, tasks: TaskSet) -> TaskSet:
             f"at least {needed} (one must remain to test on); {np.count_nonzero(small)} of {len(tasks)} "
             f"groups are too small: lower shots{advice}"
         )
-    warnings.warn(
+    warn(
         f"{np.count_nonzero(small)} of {len(tasks)} groups have fewer than {needed} rows, too few for "
-        f"shots={request.shots}, and are not learned from",
-        stacklevel=5,
+        f"shots={request.shots}, and are not learned from"
     )
     return tasks.subset(~small)
 
@@ -333,10 +329,7 @@ def _split(request: Request, tasks: TaskSet) -> tuple[TaskSet, TaskSet | None]:
         return large, None
     if len(large) < LEAST_GROUPS:
         fixed = f", and inner_rate is {FIXED_RATE}" if request.inner_rate is None else ""
-        warnings.warn(
-            f"{len(large)} groups are too few to hold some out: training does not stop early{fixed}",
-            stacklevel=5,
-        )
+        warn(f"{len(large)} groups are too few to hold some out: training does not stop early{fixed}")
         return large, None
     held_out = int(np.ceil(request.validation_fraction * len(large)))
     if held_out >= len(large):

@@ -10,6 +10,7 @@ import numpy as np
 
 from fastmaml.algorithms import ALGORITHMS, Algorithm
 from fastmaml.models import MLP, Layered, Linear, Logistic, Softmax
+from fastmaml.models.activations import ACTIVATIONS
 from fastmaml.optimizers import OPTIMIZERS, Optimizer
 from fastmaml.validation import check_choice
 
@@ -26,11 +27,17 @@ def hidden_sizes(hidden_layer_sizes: Any) -> tuple[int, ...]:
     return tuple(hidden_layer_sizes)
 
 
+def _checked(hidden: Any, activation: str) -> tuple[int, ...]:
+    """Return the units of each hidden layer; the activation has to be one, also where it is not used."""
+    check_choice("activation", activation, tuple(ACTIVATIONS))
+    return hidden_sizes(hidden)
+
+
 def make_classifier(
     num_features: int, num_classes: int, hidden: Any, activation: str, **common: Any
 ) -> Layered:
     """Return a model of classes 0, 1, ..."""
-    sizes = hidden_sizes(hidden)
+    sizes = _checked(hidden, activation)
     if not sizes:
         if num_classes == 2:
             return Logistic(num_features, **common)
@@ -44,7 +51,7 @@ def make_regressor(
     num_features: int, num_outputs: int, hidden: Any, activation: str, loss: str, **common: Any
 ) -> Layered:
     """Return a model of numbers."""
-    sizes = hidden_sizes(hidden)
+    sizes = _checked(hidden, activation)
     if not sizes:
         return Linear(num_features, num_outputs, loss, **common)
     return MLP(num_features, sizes, num_outputs, activation, loss, **common)

@@ -96,7 +96,9 @@ class MAMLRegressor(RegressorMixin, FewShotEstimator):  # type: ignore[misc]
     ----------
     validation_scores_ : list of float or None
         Minus the mean squared error on the validation tasks, of scaled targets.
-    theta_, inner_rate_, inner_rate_sweep_, inner_rates_, groups_, n_iter_, loss_curve_, seed_, n_features_in_
+    theta_, inner_rate_, inner_rate_sweep_, inner_rates_, groups_, n_iter_, loss_curve_, seed_
+        As `fastmaml.MAMLClassifier` has them.
+    columns_, n_features_in_
         As `fastmaml.MAMLClassifier` has them.
 
     References

@@ -12,7 +12,7 @@ from fastmaml.arrays import as_array, came, finite_floats, shown
 from fastmaml.models.contract import num_parameters, positions, theta_size
 from fastmaml.models.initializers import INITIALIZERS, initial_weights
 from fastmaml.models.layers import Layers
-from fastmaml.models.losses import Weighted
+from fastmaml.models.losses import LOSSES, Weighted
 from fastmaml.models.single_layer import SingleLayerSpec
 from fastmaml.numerics.layout import padded_width
 from fastmaml.validation import check_choice, check_flag, check_rate
@@ -168,6 +168,10 @@ class Layered(Model):
     def weighted_spec(self) -> Any:
         """Return the spec for rows with weights, with the same parameters in the same order."""
         return self._spec_with(Weighted(self._loss(), int(self.num_targets)))
+
+    def linear_spec(self) -> Any:
+        """Return the spec of the same parameters that predicts what the last layer gives, before the link."""
+        return self._spec_with(LOSSES["squared_error"])
 
     def __post_init__(self) -> None:
         check_flag("intercept", self.intercept)

@@ -44,9 +44,10 @@ class Scaling(NamedTuple):
             )
         return cls(scaler.mean_, scaler.scale_)
 
-    def apply(self, values: np.ndarray) -> np.ndarray:
-        """Return values (rows, columns), scaled."""
-        return (values - self.mean) / self.scale
+    def apply(self, values: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
+        """Return values (rows, columns), scaled; in ``out``, if there is one."""
+        shifted = np.subtract(values, self.mean, out=out)
+        return np.divide(shifted, self.scale, out=shifted)
 
     def undo(self, values: np.ndarray) -> np.ndarray:
         """Return scaled values (rows, columns) as they were."""
