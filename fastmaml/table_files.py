@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -10,20 +11,27 @@ KINDS = {".csv": "CSV", ".tsv": "TSV", ".parquet": "Parquet", ".pq": "Parquet"}
 COMPRESSED = {".gz", ".bz2", ".zst"}
 
 
-def read_file(path: Path) -> Any:
+def read_file(path: Path, texts: Collection[str] = ()) -> Any:
     """Return a CSV, TSV (also compressed) or Parquet file as a pyarrow table, its columns' names different.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    texts : collection of str
+        Columns of a CSV or TSV that are text, whatever they look like.
 
     Raises
     ------
     ValueError
         If it cannot be read; says why.
     """
-    data = _read(path)
+    data = _read(path, texts)
     _check_names(data, path)
     return data
 
 
-def _read(path: Path) -> Any:
+def _read(path: Path, texts: Collection[str]) -> Any:
     suffixes = [suffix.lower() for suffix in path.suffixes]
     compressed = suffixes[-1:] != [] and suffixes[-1] in COMPRESSED
     kind = KINDS.get("".join(suffixes[-2:-1] if compressed else suffixes[-1:]))
@@ -49,7 +57,9 @@ def _read(path: Path) -> Any:
         return pyarrow.csv.read_csv(
             path,
             parse_options=pyarrow.csv.ParseOptions(delimiter=separator, newlines_in_values=True),
-            convert_options=pyarrow.csv.ConvertOptions(strings_can_be_null=True),
+            convert_options=pyarrow.csv.ConvertOptions(
+                strings_can_be_null=True, column_types=dict.fromkeys(texts, pyarrow.string())
+            ),
         )
     except (pyarrow.ArrowException, OSError) as error:
         if "Empty CSV" in str(error):

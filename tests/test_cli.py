@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import csv
+import json
 import os
 import re
 import signal
@@ -12,57 +12,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from cli_runs import RATES, SMALL, Data, run, train
 from numpy.typing import NDArray
 
-from fastmaml import MAML, TaskSet, runtime
-from fastmaml.cli import main
+from fastmaml import MAML, MAMLClassifier, TaskSet, algorithms, evaluate, runtime
+from fastmaml.cli.options import Algorithm
 from fastmaml.version import __version__
-
-SMALL = ["--epochs", "20", "--tasks-per-batch", "4", "--shots", "6", "--inner-steps", "2", "--quiet"]
-GROUPS, ROWS = 20, 14
-
-
-class Data:
-    """Groups that differ in the sign of a slope: pooled regression can learn nothing, adaptation can."""
-
-    def __init__(self) -> None:
-        random = np.random.default_rng(7)
-        self.group = np.repeat(np.arange(GROUPS), ROWS)
-        self.x = random.normal(5.0, 3.0, GROUPS * ROWS).round(6)
-        self.colour = random.choice(["red", "blue"], GROUPS * ROWS)
-        sign = np.where(np.arange(GROUPS) % 2 == 0, 1.0, -1.0)[self.group]
-        self.target = np.where(sign * (self.x - 5.0) > 0, "Y", "N")
-        self.order = random.permutation(GROUPS * ROWS)
-
-    def write(self, path: Path) -> Path:
-        """Write the rows, the groups interleaved."""
-        with path.open("w", newline="") as file:
-            writer = csv.writer(file)
-            writer.writerow(["who", "x", "colour", "answer"])
-            for i in self.order:
-                writer.writerow([f"person {self.group[i]:03}", self.x[i], self.colour[i], self.target[i]])
-        return path
 
 
 @pytest.fixture
 def table(tmp_path: Path) -> Path:
     return Data().write(tmp_path / "table.csv")
-
-
-def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
-    """Run a command in this process; return its exit code, stdout and stderr."""
-    code = main(list(arguments))
-    captured = capsys.readouterr()
-    return code, captured.out, captured.err
-
-
-def train(capsys: pytest.CaptureFixture[str], table: Path, *options: str) -> str:
-    """Train on the table without trouble; return stdout."""
-    code, out, err = run(
-        capsys, "train", str(table), "--group", "who", "--target", "answer", *SMALL, *options
-    )
-    assert (code, err) == (0, "")
-    return out
 
 
 def without_seconds(out: str) -> str:
@@ -86,7 +46,25 @@ def test_help_names_every_option(capsys: pytest.CaptureFixture[str]) -> None:
         "inner-rate",
         "outer-rate",
     )
-    for option in (*options, "inner-steps", "order", "seed", "steps", "test-size", "jobs", "dtype", "quiet"):
+    for option in (
+        *options,
+        "inner-steps",
+        "order",
+        "seed",
+        "steps",
+        "test-size",
+        "jobs",
+        "dtype",
+        "quiet",
+        "model",
+        "plot",
+        "json",
+        "config",
+        "write-config",
+        "algorithm",
+        "hidden",
+        "task",
+    ):
         assert f"--{option} " in out
     assert "fastmaml train answers.csv --group person --target correct" in out
 
@@ -95,7 +73,8 @@ def test_without_a_command_there_is_help(capsys: pytest.CaptureFixture[str]) -> 
     code, out, err = run(capsys)
     assert (code, err) == (0, "")
     assert "Usage: fastmaml" in out
-    assert re.search(r"train .*\n.*info", out)
+    for command in ("train", "evaluate", "adapt", "predict", "compare", "show", "info"):
+        assert re.search(rf"^\W*{command} ", out, re.MULTILINE)
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:
@@ -143,6 +122,18 @@ def test_info_says_where_no_kernels_can_be_kept(monkeypatch: pytest.MonkeyPatch,
         (["train", "--exclude", "who"], "--exclude needs a FILE"),
         (["train", "--test-size", "0.5"], "--test-size needs a FILE"),
         (["train", "--steps", "0,1"], "--steps needs a FILE"),
+        (["train", "--model", "m"], "--model needs a FILE"),
+        (["train", "--hidden", "4"], "--hidden needs a FILE"),
+        (["train", "--algorithm", "anil"], "--algorithm needs a FILE"),
+        (["train", "TABLE", "--algorithm", "fomaml"], "'fomaml' is not one of"),
+        (["train", "TABLE", "--hidden", "4,x"], "--hidden must be units of each hidden layer"),
+        (["train", "TABLE", "--hidden", "0"], "--hidden is 0; give a whole number, at least 1"),
+        (["train", "TABLE", "--model", "nowhere/m"], "there is no folder nowhere; make it first"),
+        (["train", "TABLE", "--model", "TABLE"], "is a file that is read; give another name"),
+        (["train", "TABLE", "--model", "m", "--plot", "m"], "--model and --plot are both m; give different"),
+        (["train", "TABLE", "--model", "."], "--model . is a folder; give the name of a file"),
+        (["train", "TABLE", "--group", "who", "--target", "answer", "--task", "regression"],
+         "--task regression needs numbers, but target 'answer' holds 'N', 'Y'"),
         (["train", "nowhere.csv", "--group", "a", "--target", "b"], "nowhere.csv does not exist"),
         (["train", "nowhere.csv", "--test-size", "1"], "--test-size must be between 0 and 1"),
         (["train", "nowhere.csv", "--steps", "0,-1"], "--steps must be numbers of steps"),
@@ -192,71 +183,92 @@ def test_progress_goes_to_stderr(capsys: pytest.CaptureFixture[str]) -> None:
     assert "100%" in err
 
 
-def encoded(data: Data, train_groups: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Encode by hand: the number standardised by the training rows, the colours one-hot."""
-    x = data.x[data.order]
-    fit = x[np.isin(data.group[data.order], train_groups)]
+def encoded(data: Data) -> NDArray[np.float64]:
+    """Encode by hand: the number as it is, the colours one-hot."""
     colour = data.colour[data.order]
-    return np.column_stack([(x - fit.mean()) / fit.std(), colour == "blue", colour == "red"]).astype(float)
+    return np.column_stack([data.x[data.order], colour == "blue", colour == "red"]).astype(float)
 
 
 def test_a_table_is_trained_and_evaluated_as_by_hand(capsys: pytest.CaptureFixture[str], table: Path) -> None:
-    from sklearn.linear_model import LogisticRegression
-
     out = train(capsys, table, "--steps", "3,0")
     data = Data()
-    group, y = data.group[data.order], (data.target[data.order] == "Y").astype(float)
-    split = TaskSet.from_groups(np.zeros((len(y), 1)), y, group).split(0.3, random_state=0)
-    features = encoded(data, split[0].labels)
-    tasks, unseen = (
-        TaskSet.from_groups(features[rows], y[rows], group[rows])
-        for rows in (np.isin(group, part.labels) for part in split)
+    group = np.array([f"person {number:03}" for number in data.group[data.order]])
+    features, y = encoded(data), data.target[data.order]
+    split = TaskSet.from_groups(np.zeros((len(y), 1)), np.zeros(len(y)), group).split(0.3, random_state=0)
+    known, unseen = (np.isin(group, part.labels) for part in split)
+    model = MAMLClassifier(
+        max_iter=20,
+        tasks_per_batch=4,
+        shots=6,
+        inner_steps=2,
+        inner_rate=0.3,
+        learning_rate=0.1,
+        random_state=0,
     )
-    model = MAML(4, 6, 20, 0.3, 0.1, tasks=tasks, query_samples=None, inner_steps=2, order=2, random_state=0,
-                 fit_intercept=True, verbose=False)  # fmt: skip
-    model.train()
-    pooled = LogisticRegression(max_iter=1000).fit(tasks.X, tasks.y)
-    expected = [
+    model.fit(features[known], y[known], groups=group[known])
+    with pytest.warns(UserWarning, match="6 tasks to test on"):
+        report = evaluate(model, (features[unseen], y[unseen], group[unseen]), shots=6, steps=(0, 3))
+    assert without_seconds(out).splitlines() == [
         "tasks    14 to train on, 6 unseen",
         "rows     196 and 84, of 3 features",
-        "target   0 is 'N', 1 is 'Y'",
-        "trained  20 epochs of 4 tasks",
-        f"loss     {model.loss_:.4f} in the last epoch",
+        "target   2 classes: 'N', 'Y'",
+        "trained  20 epochs",
+        f"loss     {model.loss_curve_[-1]:.4f} in the last epoch",
+        "",
+        *str(report).splitlines(),
     ]
-    lines = without_seconds(out).splitlines()
-    assert lines[:5] == expected
-    rows = [re.findall(r"-?\d+\.\d+|(?<= )\d+(?= )", line) for line in lines[-5:]]
-    for start in range(2):
-        if start == 1:
-            model.theta = np.append(pooled.coef_, pooled.intercept_).reshape(model.theta.shape)
-        result = model.evaluate(unseen, shots=6, steps=(0, 3))
-        for i, step in enumerate((0, 3)):
-            numbers = [result.loss[i], *result.loss_interval[i], *(100 * result.accuracy[i : i + 1])]
-            numbers += list(100 * result.accuracy_interval[i])
-            got = rows[2 * start + i]
-            assert int(got[0]) == step
-            # Printed with 3 digits for a loss and 1 for a percentage.
-            assert [float(number) for number in got[1:4]] == pytest.approx(numbers[:3], abs=0.00051)
-            assert [float(number) for number in got[4:]] == pytest.approx(numbers[3:], abs=0.051)
-    # Of the rows to test on, a model that is all intercept gets those right that are of the majority.
-    model.theta = np.array([[0.0], [0.0], [0.0], [1.0 if tasks.y.mean() > 0.5 else -1.0]])
-    result = model.evaluate(unseen, shots=6, steps=(0,))
-    low, high = result.accuracy_interval[0]
-    expected = f"majority of the training rows{'':22}{result.accuracy[0]:.1%} ({low:.1%} to {high:.1%})"
-    assert lines[-1] == expected
 
 
-def accuracies(out: str) -> dict[tuple[str, int], float]:
-    """Read accuracies in percent from the printed table, by starting point and number of steps."""
-    rows = re.findall(r"^(meta-learned|pooled regression) +(\d+) .* (\d+\.\d)% \(", out, re.MULTILINE)
-    return {(start, int(steps)): float(accuracy) for start, steps, accuracy in rows}
+def test_json_has_every_number_of_the_report(capsys: pytest.CaptureFixture[str], table: Path) -> None:
+    text, found = train(capsys, table), json.loads(train(capsys, table, "--json"))
+    assert set(found) == {"command", "settings", "seconds", "data", "training", "report"}
+    assert found["settings"]["shots"] == 6
+    assert found["settings"]["order"] == 2
+    assert found["data"]["features"] == ["x", "colour=blue", "colour=red"]
+    assert (found["data"]["train_tasks"], found["data"]["test_tasks"]) == (14, 6)
+    assert f"loss     {found['training']['loss']:.4f} in" in text
+    report = found["report"]
+    assert report["headline"] == {"shots": 6, "steps": 5}
+    # Three numbers of steps and five that are simpler, three scores of each.
+    assert len(report["results"]) == (3 + 5) * 3
+    for one in report["results"]:
+        if one["metric"] == "accuracy" and one["steps"] in (None, 0, 5):
+            assert f"{100 * one['mean']:.1f} [{100 * one['low']:.1f}, {100 * one['high']:.1f}]" in text
+    assert report["conclusion"] in text
+    # The class whose mean is nearest has no loss: null, and not NaN.
+    none = [
+        one["mean"]
+        for one in report["results"]
+        if (one["start"], one["metric"]) == ("nearest class mean", "loss")
+    ]
+    assert none == [None]
 
 
-def test_adapting_beats_pooled_regression_where_groups_differ(
+def test_json_of_the_default_job(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, err = run(capsys, "train", "--epochs", "5", "--seed", "3", "--quiet", "--json")
+    model = MAML(epochs=5, random_state=3, verbose=False)
+    model.train()
+    found = json.loads(out)
+    assert (code, err, found["training"]) == (0, "", {"epochs": 5, "loss": model.loss_})
+    assert "target" not in found["settings"]
+
+
+def test_the_algorithms_are_those_that_there_are() -> None:
+    assert [str(name) for name in Algorithm] == list(algorithms.ALGORITHMS)
+
+
+def accuracies(out: str) -> dict[str, float]:
+    """Read accuracies in percent from the printed table, by starting point."""
+    section = out.partition("\naccuracy in %")[2].partition("\n\n")[0]
+    rows = re.findall(r"^(\w[\w, -]+?)  +(\d+\.\d) \[", section, re.MULTILINE)
+    return {start: float(accuracy) for start, accuracy in rows}
+
+
+def test_adapting_beats_a_pooled_model_where_groups_differ(
     capsys: pytest.CaptureFixture[str], table: Path
 ) -> None:
     accuracy = accuracies(train(capsys, table))
-    assert accuracy["meta-learned", 5] > accuracy["pooled regression", 0] + 5
+    assert accuracy["MAML, 5 steps"] > accuracy["pooled"] + 5
 
 
 @pytest.mark.compiled
@@ -270,7 +282,7 @@ def test_verbal_aggression_in_one_command(capsys: pytest.CaptureFixture[str], tm
     assert (code, err) == (0, "")
     assert "tasks    221 to train on, 95 unseen\n" in out
     accuracy = accuracies(out)
-    assert accuracy["meta-learned", 5] > accuracy["pooled regression", 0] + 5
+    assert accuracy["MAML, 5 steps"] > accuracy["pooled"] + 5
 
 
 def test_equal_runs_print_the_same_and_parquet_is_csv(
@@ -291,25 +303,83 @@ def test_small_groups_are_dropped_and_counted_on_stderr(
 ) -> None:
     with table.open("a") as file:
         file.write("tiny 1,1.5,red,Y\n" * 6 + "tiny 2,2.5,red,N\n")
-    code, out, err = run(capsys, "train", str(table), "--group", "who", "--target", "answer", *SMALL)
+    code, out, err = run(capsys, "train", str(table), "--group", "who", "--target", "answer", *SMALL, *RATES)
     assert code == 0
     assert err == "warning: dropped 2 of 22 tasks with fewer than 7 rows\n"
     assert "tasks    14 to train on, 6 unseen\n" in out
 
 
-def test_a_batch_is_never_more_than_all_tasks(capsys: pytest.CaptureFixture[str], table: Path) -> None:
-    assert "trained  20 epochs of 14 tasks" in train(capsys, table, "--tasks-per-batch", "32")
-
-
 def test_a_single_unseen_task_has_no_interval(capsys: pytest.CaptureFixture[str], table: Path) -> None:
     out = train(capsys, table, "--test-size", "0.05")
     assert "tasks    19 to train on, 1 unseen\n" in out
-    assert re.search(r"^meta-learned +5  \d\.\d{3} +\d+\.\d%$", out, re.MULTILINE)
-    assert "nan" not in out
+    assert re.search(r"^MAML, 5 steps +\d+\.\d$", out, re.MULTILINE)
+    results = json.loads(train(capsys, table, "--test-size", "0.05", "--json"))["report"]["results"]
+    assert {one["low"] for one in results} == {None}
+
+
+def test_numbers_are_regression(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    path = Data().write(tmp_path / "numbers.csv", numbers=True)
+    out = train(capsys, path)
+    data = Data()
+    assert re.search(r"^target   numbers, from -\d", out, re.MULTILINE)
+    assert re.search(r"^RMSE +6 shots$", out, re.MULTILINE)
+    assert "group mean" in out
+    assert len(np.unique(data.value)) > 10
+
+
+@pytest.mark.parametrize(
+    ("values", "task", "printed"),
+    [
+        (["0", "1", "2"], "auto", "target   3 classes: 0, 1, 2"),
+        (["0", "1", "2"], "regression", "target   numbers, from 0 to 2"),
+        (["0.5", "1.5", "2"], "auto", "target   numbers, from 0.5 to 2"),
+        (["0.5", "1.5"], "auto", "target   2 classes: 0.5, 1.5"),
+        (["low", "mid", "top"], "auto", "target   3 classes: 'low', 'mid', 'top'"),
+    ],
+)  # fmt: skip
+def test_what_a_target_is(tmp_path: Path, capsys: pytest.CaptureFixture[str], values: list[str], task: str,
+                          printed: str) -> None:  # fmt: skip
+    from fastmaml.cli.options import Task
+    from fastmaml.cli.problem import read_problem
+
+    rows = [f"{row % 8},{row * 0.7 % 3:.3f},{values[row // 8 % len(values)]}" for row in range(96)]
+    (tmp_path / "t.csv").write_text("\n".join(["who,x,answer", *rows]))
+    read_problem(
+        tmp_path / "t.csv", "who", "answer", [], task=Task(task), shots=2, test_size=0.3, seed=0
+    ).describe()
+    assert printed in capsys.readouterr().out.splitlines()
+
+
+def test_a_class_of_unseen_tasks_alone_is_refused(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    data, path = Data(), tmp_path / "t.csv"
+    split = TaskSet.from_groups(np.zeros((280, 1)), np.zeros(280), data.group).split(0.3, random_state=0)
+    data.target = data.target.astype(object)
+    data.target[data.group == split[1].labels[0]] = "rare"
+    code, out, err = run(
+        capsys, "train", str(data.write(path)), "--group", "who", "--target", "answer", *SMALL
+    )
+    assert (code, out) == (2, "")
+    assert err.startswith("error: target 'answer' is 'rare' in unseen tasks alone, so it cannot be learned;")
+
+
+def test_what_diverges_names_the_options_and_is_exit_code_1(
+    capsys: pytest.CaptureFixture[str], table: Path, tmp_path: Path
+) -> None:
+    model = tmp_path / "model.fastmaml"
+    model.write_text("old")
+    code, _, err = run(
+        capsys, "train", str(table), "--group", "who", "--target", "answer", *SMALL,
+        "--inner-rate", "1e300", "--model", str(model),
+    )  # fmt: skip
+    assert code == 1
+    assert err.startswith("error: ")
+    assert err.count("\n") == 1
+    assert "; lower --inner-rate or --outer-rate\n" in err
+    assert model.read_text() == "old"
 
 
 def test_float32(capsys: pytest.CaptureFixture[str], table: Path) -> None:
-    pattern = r"loss     (\d\.\d+)"
+    pattern = r"loss     (\d\.\d+) in"
     double, single = (
         float(re.findall(pattern, train(capsys, table, "--dtype", dtype))[0])
         for dtype in ("float64", "float32")
@@ -321,6 +391,17 @@ def python(*arguments: str) -> tuple[int, str, str]:
     """Run Python in a new process; return its exit code, stdout and stderr."""
     done = subprocess.run([sys.executable, *arguments], check=False, capture_output=True, text=True)
     return done.returncode, done.stdout, done.stderr
+
+
+def test_help_loads_neither_arrays_nor_the_compiler() -> None:
+    heavy = ["numpy", "numba", "sklearn", "pyarrow", "matplotlib"]
+    script = (
+        "import sys, fastmaml.cli; fastmaml.cli.main(['train', '--help']); "
+        f"print([name for name in {heavy} if name in sys.modules])"
+    )
+    code, out, err = python("-c", script)
+    assert (code, err) == (0, "")
+    assert out.splitlines()[-1] == "[]"
 
 
 @pytest.mark.parametrize("action", ["pass", "fastmaml.cli.main(['train', '--epochs', '2', '--quiet'])"])

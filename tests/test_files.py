@@ -13,7 +13,9 @@ from safetensors.numpy import save as serialized
 
 import fastmaml
 from fastmaml import MAMLClassifier, MAMLRegressor, load
-from fastmaml.estimators.files import ENTRY, write_whole
+from fastmaml.encoding import ColumnEncoding
+from fastmaml.estimators.files import ENTRY
+from fastmaml.writing import write_whole
 
 pytestmark = pytest.mark.compiled
 
@@ -146,7 +148,10 @@ def changed(content, **entries):
 @pytest.fixture(scope="module")
 def content(tmp_path_factory):
     path = tmp_path_factory.mktemp("files") / "file"
-    fitted()[0].save(path)
+    model, *_ = fitted()
+    model.columns_ = ColumnEncoding(("a", "b"), (("c", ("x",)),), "who", "answer", "text", "text")
+    model.save(path)
+    assert load(path).columns_ == model.columns_
     return path.read_bytes()
 
 
@@ -175,6 +180,15 @@ def content(tmp_path_factory):
         ({"classes": {"dtype": "<i8", "values": [1e300, 2]}}, "its classes are no values of type <i8"),
         ({"epochs": 10**30}, "epochs is 1000000000000000000000000000000"),
         ({"feature_names_in": "x"}, "its feature_names_in are not 3 texts"),
+        ({"columns": [1]}, "its columns are [1] (list); expected 'categories', 'group', 'numbers', 'target'"),
+        (
+            {"columns": lambda told: told | {"numbers": ["a"]}},
+            "its columns make 2 features, but its model has 3",
+        ),
+        (
+            {"columns": lambda told: told | {"group": ["a", "text"]}},
+            "its columns are wrong: columns are 'a', 'b'",
+        ),
         (
             {
                 "algorithm": lambda told: told | {"inner_steps": 10**6, "learned_rates": "layer_and_step"},
