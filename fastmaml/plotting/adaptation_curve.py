@@ -6,23 +6,12 @@ from typing import Any, Self
 
 import numpy as np
 
-from fastmaml.plotting.reports import check_report, metric_of, shots_of, title_of
-from fastmaml.plotting.style import (
-    STEPS,
-    counted,
-    draw_band,
-    draw_levels,
-    finish,
-    legend_below,
-    new_axes,
-    percent,
-    scale_numbers,
-    scale_scores,
-    set_title,
-)
+from fastmaml.plotting.reports import check_report, metric_of, shots_of
+from fastmaml.plotting.score_curve import ScoreCurve
+from fastmaml.plotting.style import STEPS, counted, draw_levels
 
 
-class AdaptationCurveDisplay:
+class AdaptationCurveDisplay(ScoreCurve):
     """The score by the number of inner steps, with its 95 % interval, and what is simpler as lines.
 
     Make it with `from_report`.
@@ -55,9 +44,6 @@ class AdaptationCurveDisplay:
     figure_ : matplotlib figure
         The figure of it.
     """
-
-    ax_: Any
-    figure_: Any
 
     def __init__(
         self,
@@ -141,19 +127,11 @@ class AdaptationCurveDisplay:
         -------
         self
         """
-        ax = new_axes(ax)
-        factor = percent(self.metric)
-        levels = list(self.baselines.items()) if baselines else []
-        # Before anything is drawn, which settles the limits.
-        scale_numbers(ax, self.steps)
-        scale_scores(ax, self.metric, self.means, np.array([level for _, level in levels]))
-        draw_band(ax, self.steps, factor * self.means, factor * self.intervals, self.name)
-        draw_levels(ax, levels, factor)
-        ax.set_xlabel(STEPS)
-        first = counted(self.shots, "shot")
-        what = "mean and 95 % interval"
-        set_title(ax, title_of(first, self.num_tasks, int(self.diverged.max()), what))
-        finish(ax)
-        legend_below(ax)
-        self.ax_, self.figure_ = ax, ax.get_figure()
-        return self
+        return self._draw(
+            ax,
+            self.steps,
+            self.baselines if baselines else {},
+            draw_levels,
+            label=STEPS,
+            title=counted(self.shots, "shot"),
+        )

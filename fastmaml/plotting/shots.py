@@ -6,23 +6,12 @@ from typing import Any, Self
 
 import numpy as np
 
-from fastmaml.plotting.reports import check_report, metric_of, steps_of, title_of
-from fastmaml.plotting.style import (
-    SHOTS,
-    counted,
-    draw_band,
-    finish,
-    legend_below,
-    line_style,
-    new_axes,
-    percent,
-    scale_numbers,
-    scale_scores,
-    set_title,
-)
+from fastmaml.plotting.reports import check_report, metric_of, steps_of
+from fastmaml.plotting.score_curve import ScoreCurve
+from fastmaml.plotting.style import SHOTS, counted, draw_lines
 
 
-class ShotsDisplay:
+class ShotsDisplay(ScoreCurve):
     """The score by the number of rows adapted on, with its 95 % interval, and what is simpler as lines.
 
     Make it with `from_report`.
@@ -55,9 +44,6 @@ class ShotsDisplay:
     figure_ : matplotlib figure
         The figure of it.
     """
-
-    ax_: Any
-    figure_: Any
 
     def __init__(
         self,
@@ -144,21 +130,11 @@ class ShotsDisplay:
         -------
         self
         """
-        ax = new_axes(ax)
-        factor = percent(self.metric)
-        others = self.baselines if baselines else {}
-        # Before anything is drawn, which settles the limits.
-        scale_numbers(ax, self.shots)
-        scale_scores(ax, self.metric, self.means, *others.values())
-        draw_band(ax, self.shots, factor * self.means, factor * self.intervals, self.name)
-        for number, (name, means) in enumerate(others.items()):
-            if np.isfinite(means).any():
-                ax.plot(self.shots, factor * means, label=name, **line_style(number)._asdict(), markersize=5)
-        ax.set_xlabel(SHOTS)
-        first = counted(self.steps, "inner step")
-        what = "mean and 95 % interval"
-        set_title(ax, title_of(first, self.num_tasks, int(self.diverged.max()), what))
-        finish(ax)
-        legend_below(ax)
-        self.ax_, self.figure_ = ax, ax.get_figure()
-        return self
+        return self._draw(
+            ax,
+            self.shots,
+            self.baselines if baselines else {},
+            lambda ax, others, factor: draw_lines(ax, self.shots, others, factor),
+            label=SHOTS,
+            title=counted(self.steps, "inner step"),
+        )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -178,9 +178,16 @@ def finish(ax: Any) -> None:
     ax.spines[["top", "right"]].set_visible(False)
 
 
-def draw_levels(ax: Any, levels: Sequence[tuple[str, float]], factor: float) -> None:
+def draw_levels(ax: Any, levels: Mapping[str, float], factor: float) -> None:
     """Draw horizontal lines with names; those that are NaN are left out."""
-    for number, (name, level) in enumerate(levels):
+    for number, (name, level) in enumerate(levels.items()):
         look = line_style(number)
         if np.isfinite(level):
             ax.axhline(factor * level, color=look.color, linestyle=look.linestyle, label=name)
+
+
+def draw_lines(ax: Any, x: np.ndarray, lines: Mapping[str, np.ndarray], factor: float) -> None:
+    """Draw lines with names at the same places; those that are NaN throughout are left out."""
+    for number, (name, values) in enumerate(lines.items()):
+        if np.isfinite(values).any():
+            ax.plot(x, factor * values, label=name, **line_style(number)._asdict(), markersize=5)
