@@ -219,6 +219,7 @@ def test_a_table_is_trained_and_evaluated_as_by_hand(capsys: pytest.CaptureFixtu
     ]
 
 
+@pytest.mark.compiled
 def test_json_has_every_number_of_the_report(capsys: pytest.CaptureFixture[str], table: Path) -> None:
     text, found = train(capsys, table), json.loads(train(capsys, table, "--json"))
     assert set(found) == {"command", "settings", "seconds", "data", "training", "report"}
@@ -264,6 +265,7 @@ def accuracies(out: str) -> dict[str, float]:
     return {start: float(accuracy) for start, accuracy in rows}
 
 
+@pytest.mark.compiled
 def test_adapting_beats_a_pooled_model_where_groups_differ(
     capsys: pytest.CaptureFixture[str], table: Path
 ) -> None:
@@ -285,6 +287,7 @@ def test_verbal_aggression_in_one_command(capsys: pytest.CaptureFixture[str], tm
     assert accuracy["MAML, 5 steps"] > accuracy["pooled"] + 5
 
 
+@pytest.mark.compiled
 def test_equal_runs_print_the_same_and_parquet_is_csv(
     capsys: pytest.CaptureFixture[str], table: Path, tmp_path: Path
 ) -> None:
@@ -298,6 +301,7 @@ def test_equal_runs_print_the_same_and_parquet_is_csv(
     assert without_seconds(first) != without_seconds(train(capsys, table, "--seed", "1"))
 
 
+@pytest.mark.compiled
 def test_small_groups_are_dropped_and_counted_on_stderr(
     capsys: pytest.CaptureFixture[str], table: Path
 ) -> None:
@@ -309,6 +313,7 @@ def test_small_groups_are_dropped_and_counted_on_stderr(
     assert "tasks    14 to train on, 6 unseen\n" in out
 
 
+@pytest.mark.compiled
 def test_a_single_unseen_task_has_no_interval(capsys: pytest.CaptureFixture[str], table: Path) -> None:
     out = train(capsys, table, "--test-size", "0.05")
     assert "tasks    19 to train on, 1 unseen\n" in out
@@ -317,6 +322,7 @@ def test_a_single_unseen_task_has_no_interval(capsys: pytest.CaptureFixture[str]
     assert {one["low"] for one in results} == {None}
 
 
+@pytest.mark.compiled
 def test_numbers_are_regression(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     path = Data().write(tmp_path / "numbers.csv", numbers=True)
     out = train(capsys, path)
@@ -362,6 +368,7 @@ def test_a_class_of_unseen_tasks_alone_is_refused(capsys: pytest.CaptureFixture[
     assert err.startswith("error: target 'answer' is 'rare' in unseen tasks alone, so it cannot be learned;")
 
 
+@pytest.mark.compiled
 def test_what_diverges_names_the_options_and_is_exit_code_1(
     capsys: pytest.CaptureFixture[str], table: Path, tmp_path: Path
 ) -> None:
@@ -378,6 +385,7 @@ def test_what_diverges_names_the_options_and_is_exit_code_1(
     assert model.read_text() == "old"
 
 
+@pytest.mark.compiled
 def test_float32(capsys: pytest.CaptureFixture[str], table: Path) -> None:
     pattern = r"loss     (\d\.\d+) in"
     double, single = (

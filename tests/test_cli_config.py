@@ -17,6 +17,7 @@ def without_seconds(out: str) -> str:
     return re.sub(r" in \d+\.\d\d s$", "", out, flags=re.MULTILINE)
 
 
+@pytest.mark.compiled
 def test_a_written_file_gives_the_same_run(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     table, config = Data().write(tmp_path / "table.csv"), tmp_path / "run.toml"
     out = train(capsys, table, "--exclude", "colour", "--seed", "4", "--write-config", str(config))

@@ -180,6 +180,7 @@ def test_an_estimator_in_the_units_of_y(kind):
     assert getattr(report, report.score).shape == (1,)
 
 
+@pytest.mark.compiled
 def test_more_tasks_than_fit_in_a_block(monkeypatch):
     train, test = split()
     run = run_of(Logistic(3), train)
@@ -281,6 +282,7 @@ def test_without_tasks_of_training():
     assert "pooled, fine-tuned" not in short.baselines
 
 
+@pytest.mark.compiled
 def test_what_was_learned_from_is_kept_but_not_sent():
     X, y, groups = tables()
     model = MAMLClassifier(max_iter=5, inner_rate=0.1, shots=3, random_state=0).fit(X, y, groups)
@@ -505,6 +507,7 @@ def test_mistakes_in_asking_a_report():
 # --- few_shot_score ---
 
 
+@pytest.mark.compiled
 def test_few_shot_score_in_cross_validation():
     X, y, groups = tables()
     model = MAMLClassifier(max_iter=20, inner_rate=0.1, shots=3, random_state=0)
@@ -529,6 +532,7 @@ def test_few_shot_score_in_cross_validation():
     assert found.tolist() == expected
 
 
+@pytest.mark.compiled
 def test_few_shot_score_of_a_pipeline_and_of_numbers():
     X, y, groups = tables("numbers")
     model = make_pipeline(
@@ -542,6 +546,7 @@ def test_few_shot_score_of_a_pipeline_and_of_numbers():
     assert score == -report.rmse[0]
 
 
+@pytest.mark.compiled
 def test_warnings_point_to_the_caller():
     X, y, groups = tables(groups=4)
     model = MAMLClassifier(max_iter=5, shots=3)
