@@ -438,7 +438,7 @@ def test_problems_are_said():
     y[groups == 3] = 1
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        report = run_of(Logistic(3), TaskSet.from_groups(X, y, groups)).evaluate(
+        report = run_of(Logistic(3), split()[0]).evaluate(
             TaskSet.from_groups(X, y, groups), shots=2, steps=1, baselines=False
         )
     assert [str(one.message) for one in caught] == report.problems
@@ -559,3 +559,47 @@ def test_warnings_point_to_the_caller():
         model.adapt(X[:1], y[:1])
     assert len(caught) >= 4
     assert {one.filename for one in caught} == {__file__}
+
+
+def test_equal_targets_have_no_r2():
+    """Thirty times 0.1 have another mean than 0.1, by a rounding."""
+    found = score_rows(
+        Linear(1),
+        np.linspace(0, 1, 34)[:, np.newaxis],
+        np.append(np.full(30, 0.1), [1, 2, 3, 4]),
+        np.array([0, 30, 34]),
+    )
+    assert np.isnan(found["r2"]).tolist() == [True, False]
+
+
+def test_tasks_that_were_learned_from_are_counted():
+    train, test = split()
+    run = run_of(Logistic(3), train)
+    with pytest.warns(UserWarning, match="12 of 12 tasks are among those learned from"):
+        report = run.evaluate(train, shots=2, steps=1, baselines=False)
+    assert str(report).startswith("MAML on 12 tasks: means")
+    # Other rows under the same labels are other tasks.
+    other = TaskSet.from_arrays(np.asarray(test.X).reshape(8, 14, 3), np.asarray(test.y).reshape(8, 14))
+    assert run.evaluate(other, shots=2, steps=1, baselines=False).num_seen == 0
+
+
+def test_a_set_of_numbers_is_several():
+    train, test = split()
+    run = run_of(Logistic(3), train)
+    report = run.evaluate(test, shots={5, 2}, steps={1}, baselines=False)
+    assert report.shots == (2, 5)
+
+
+def test_one_task_cannot_tell():
+    _, own, baselines = random_report()
+    report = report_of(own[:1], {name: values[:1] for name, values in baselines.items()})
+    assert report.conclusion == "One task alone cannot tell whether adapting helps."
+
+
+def test_a_conclusion_of_what_is_left_says_so():
+    _, own, baselines = random_report()
+    bad = np.zeros(own.shape, bool)
+    bad[[2, 7], 1, 1] = True
+    own[bad] = np.nan
+    report = report_of(own, baselines, diverged=bad)
+    assert report.conclusion.endswith("This is of the 28 of 30 tasks where neither diverged.")

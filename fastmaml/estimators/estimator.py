@@ -584,7 +584,10 @@ class FewShotEstimator(BaseEstimator):  # type: ignore[misc]
         if isinstance(tasks, tuple) and len(tasks) in (2, 3):
             rows, labels = self._take_rows(tasks[0], *tasks[2:] or (None,), reset=False)
             if labels is None:
-                raise ValueError(f"{name} has no groups; give (X, y, groups)")
+                raise ValueError(
+                    f"{name} has no groups; give (X, y, groups), or an estimator with a group_column. In "
+                    "cross-validation groups come by metadata routing"
+                )
             return self._tasks(rows, self._targets_of(tasks[1], len(rows)), labels, None)
         given = check_tasks(name, tasks, self._state.learner.model.num_features)
         return TaskSet(given.X, self._targets_of(given.y, given.num_rows), given.offsets, given.labels)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -69,7 +70,7 @@ def evaluate(
     UserWarning
         Where tasks are dropped, diverge, or are too few for their intervals to mean anything.
     """
-    single = np.ndim(shots) == 0
+    single = isinstance(shots, Integral)
     counts = check_numbers("shots", shots, 1)
     numbers = check_numbers("steps", steps, 0, MOST_STEPS)
     seed = check_seed(random_state)
@@ -87,6 +88,7 @@ def evaluate(
         scores=_score_model(subject, bench, counts, numbers),
         baselines=score_baselines(bench, counts, numbers, seed) if baselines else {},
         trained_with=(subject.shots, subject.learner.algorithm.inner_steps),
+        num_seen=_count_seen(tasks, subject.train_tasks),
     )
     for problem in report.problems:
         warn(problem)
@@ -105,6 +107,20 @@ def _score_model(subject: Subject, bench: Bench, shots: Sequence[int], steps: Se
                 out.values[name][:, row, column] = value
             out.diverged[:, row, column] = found.diverged
     return out
+
+
+def _count_seen(tasks: TaskSet, train: TaskSet | None) -> int:
+    """Return how many tasks are among those learned from: of the same label, with the same rows."""
+    if train is None:
+        return 0
+    places = {label: place for place, label in enumerate(train.labels.tolist())}
+    count = 0
+    for number, label in enumerate(tasks.labels.tolist()):
+        place = places.get(label)
+        if place is not None:
+            (X, y), (other_X, other_y) = tasks[number], train[place]
+            count += np.array_equal(X, other_X) and np.array_equal(y, other_y)
+    return count
 
 
 def _large(tasks: TaskSet, shots: int, small_tasks: str) -> TaskSet:

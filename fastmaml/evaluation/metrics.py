@@ -65,10 +65,12 @@ def score_rows(model: Layered, z: np.ndarray, y: np.ndarray, offsets: np.ndarray
         predicted = np.exp(z) if poisson else z
         errors = segment_means((predicted - y) ** 2, offsets)
         spread = segment_means((y - np.repeat(segment_means(y, offsets), np.diff(offsets))) ** 2, offsets)
+        # Of equal targets the mean may be another by a rounding.
+        differ = np.maximum.reduceat(y, offsets[:-1]) > np.minimum.reduceat(y, offsets[:-1])
         return {
             "loss": segment_means(predicted - y * z, offsets) if poisson else errors,
             "rmse": np.sqrt(errors),
-            "r2": np.where(spread > 0, 1 - errors / spread, np.nan),
+            "r2": np.where(differ, 1 - errors / spread, np.nan),
         }
 
 

@@ -76,6 +76,8 @@ class FewShotReport:
         Of what is simpler, arrays (tasks, shots).
     trained_with : (int or None, int)
         Shots and inner steps of training.
+    num_seen : int, default=0
+        Tasks that are among those learned from.
 
     Attributes
     ----------
@@ -98,13 +100,14 @@ class FewShotReport:
         scores: Scores,
         baselines: dict[str, Scores],
         trained_with: tuple[int | None, int],
+        num_seen: int = 0,
     ) -> None:
         self.name, self.model, self.shots, self.labels = name, model, shots, labels
         self.steps = np.array(steps, dtype=np.int64)
         self.metrics = metric_names(model)
         self.baselines = tuple(baselines)
         self._scores, self._baselines = scores, baselines
-        self._trained_with = trained_with
+        self._trained_with, self.num_seen = trained_with, num_seen
         self.problems = self._find_problems()
 
     @property
@@ -193,7 +196,8 @@ class FewShotReport:
             Of the differences of the tasks that have both scores; larger is better, whatever the score.
         """
         metric = self.score if metric is None else check_choice("metric", metric, self.metrics)
-        shots, steps = shots or self.headline[0], self.headline[1] if steps is None else steps
+        shots = self.headline[0] if shots is None else shots
+        steps = self.headline[1] if steps is None else steps
         own, diverged = self.gains(start, shots, steps, metric)
         return summarize(own, diverged)
 
@@ -296,6 +300,17 @@ class FewShotReport:
                 f"{np.count_nonzero(bad)} of {self.num_tasks} tasks diverged, {names} among them, and are "
                 "not in the means; lower the inner rate, or scale the features"
             )
+        if self.num_seen:
+            found.append(
+                f"{self.num_seen} of {self.num_tasks} tasks are among those learned from: all of it looks "
+                "better on these than it is"
+            )
+        for name, scores in self._baselines.items():
+            count = np.count_nonzero(scores.diverged.any(axis=1))
+            if count:
+                found.append(
+                    f"{count} of {self.num_tasks} tasks diverged for {name}, and are not in its means"
+                )
         for metric, what in (("auc", "one class among"), ("r2", "one value of y in")):
             if metric in self.metrics:
                 none = np.isnan(self.values(metric)[:, 0, 0]) & ~self._scores.diverged[:, 0, 0]

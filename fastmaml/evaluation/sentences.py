@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 def conclude(report: FewShotReport) -> str:
     """Say whether adapting helps, whether the learned start is worth it, and where something simpler wins."""
+    if report.num_tasks < 2:
+        return "One task alone cannot tell whether adapting helps."
     shots, steps = report.headline
     first = _adapting(report, steps)
     named = [POOLED]
@@ -26,6 +28,9 @@ def conclude(report: FewShotReport) -> str:
             break
     best = max(report.baselines, key=lambda name: _mean(report, name), default=None)
     sentence = "; ".join(parts) + "."
+    fewest = min((report.gain(name).tasks for name in named if name in report.baselines), default=0)
+    if 0 < fewest < report.num_tasks:
+        sentence += f" This is of the {fewest} of {report.num_tasks} tasks where neither diverged."
     if best is not None:
         gain = report.gain(best)
         if gain.high < 0 and best not in named:

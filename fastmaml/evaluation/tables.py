@@ -97,4 +97,5 @@ def important(report: FewShotReport) -> tuple[str, ...]:
 
 def _title(report: FewShotReport) -> str:
     tasks = "1 task" if report.num_tasks == 1 else f"{report.num_tasks:,} tasks"
-    return f"{report.name} on {tasks} never seen: means with 95 % intervals over tasks"
+    new = "" if report.num_seen else " never seen"
+    return f"{report.name} on {tasks}{new}: means with 95 % intervals over tasks"
