@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from fastmaml.tasks import TaskSet
+
 
 class Scaling(NamedTuple):
     """A shift and a scale for each column: ``(values - mean) / scale``.
@@ -52,3 +54,9 @@ class Scaling(NamedTuple):
     def undo(self, values: np.ndarray) -> np.ndarray:
         """Return scaled values (rows, columns) as they were."""
         return values * self.scale + self.mean
+
+
+def scaled_tasks(tasks: TaskSet, features: Scaling, targets: Scaling) -> TaskSet:
+    """Return tasks with scaled features and targets."""
+    y = targets.apply(tasks.y[:, np.newaxis])
+    return TaskSet(features.apply(tasks.X), y, tasks.offsets, tasks.labels)

@@ -16,7 +16,7 @@ from fastmaml.models import Layered
 from fastmaml.optimizers import Optimizer
 from fastmaml.pooled import train_pooled
 from fastmaml.reporting import ProgressBar, Silence
-from fastmaml.scaling import Scaling
+from fastmaml.scaling import Scaling, scaled_tasks
 from fastmaml.sources import group_name
 from fastmaml.task_adapter import TaskAdapter
 from fastmaml.tasks import TaskSet
@@ -179,8 +179,8 @@ def fit_tasks(request: Request, model: Layered, tasks: TaskSet, *, before: State
     before = before if start is not None else None
     features, scaling = _scalings(request, train.X, train.y[:, np.newaxis], None, before)
     data = Data(
-        _scaled(train, features, scaling),
-        None if validation is None else _scaled(validation, features, scaling),
+        scaled_tasks(train, features, scaling),
+        None if validation is None else scaled_tasks(validation, features, scaling),
         request.shots,
         request.queries,
         request.seed,
@@ -204,7 +204,7 @@ def fit_tasks(request: Request, model: Layered, tasks: TaskSet, *, before: State
         )
     if fit.interrupted:
         warn(f"interrupted after {fit.epochs} epochs; what was learned until then is kept")
-    groups = _adapted(learner, fit.meta, _scaled(tasks, features, scaling), schedule.n_jobs)
+    groups = _adapted(learner, fit.meta, scaled_tasks(tasks, features, scaling), schedule.n_jobs)
     state = State(
         learner,
         fit.meta,
@@ -231,7 +231,7 @@ def beginning(request: Request, model: Layered, tasks: TaskSet) -> State:
 
 def go_on(request: Request, state: State, tasks: TaskSet) -> Fitted:
     """Go through tasks once, from where learning has come to, with its scales and optimizer."""
-    scaled = _scaled(tasks, state.features, state.targets)
+    scaled = scaled_tasks(tasks, state.features, state.targets)
     large = _large(request, scaled)
     schedule = _fitting_batches(request.schedule, large)
     schedule = schedule._replace(epochs=-(-len(large) // schedule.tasks_per_batch))
@@ -279,11 +279,6 @@ def _rates(learner: Learner, before: State | None) -> np.ndarray:
     if before is not None and before.learner.rates_shape == learner.rates_shape:
         return before.learner.split(before.meta)[1].astype(learner.dtype)
     return learner.initial_rates()
-
-
-def _scaled(tasks: TaskSet, features: Scaling, targets: Scaling) -> TaskSet:
-    y = targets.apply(tasks.y[:, np.newaxis])
-    return TaskSet(features.apply(tasks.X), y, tasks.offsets, tasks.labels)
 
 
 def _adapted(learner: Learner, meta: np.ndarray, tasks: TaskSet, n_jobs: int | None) -> GroupTable:

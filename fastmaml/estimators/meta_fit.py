@@ -10,6 +10,7 @@ import numpy as np
 
 from fastmaml.algorithms import Algorithm
 from fastmaml.engine.adapting import NEVER, allocate_adapting
+from fastmaml.evaluation.baselines import RATES
 from fastmaml.learner import Learner, lower
 from fastmaml.models import Layered
 from fastmaml.optimizers import Optimizer
@@ -20,9 +21,7 @@ from fastmaml.training import NotFiniteError
 
 # What a run's seed is changed by (exclusive or) for the rows of validation tasks.
 VALIDATION_SEED = 2**63
-# Inner rates that "auto" tries, and for how many epochs: half decades, from too small to too large for
-# features of unit variance.
-RATES = tuple(10.0 ** (exponent / 2) for exponent in range(-6, 2))
+# For how many epochs "auto" tries each of the inner rates.
 SWEEP_EPOCHS = 200
 
 

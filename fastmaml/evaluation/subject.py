@@ -9,7 +9,7 @@ import numpy as np
 from fastmaml.arrays import shown
 from fastmaml.learner import Learner
 from fastmaml.models import Layered
-from fastmaml.scaling import Scaling
+from fastmaml.scaling import Scaling, scaled_tasks
 from fastmaml.tasks import TaskSet
 
 
@@ -55,8 +55,7 @@ class Subject(NamedTuple):
 
     def scaled(self, tasks: TaskSet) -> TaskSet:
         """Return tasks in the units of learning."""
-        y = self.targets.apply(tasks.y[:, np.newaxis])
-        return TaskSet(self.features.apply(tasks.X), y, tasks.offsets, tasks.labels)
+        return scaled_tasks(tasks, self.features, self.targets)
 
 
 class Evaluable(Protocol):
