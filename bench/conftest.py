@@ -55,12 +55,12 @@ def report(pytestconfig):
     return pytestconfig.stash[REPORT]
 
 
-def baseline_module(report, module, whose):
+def baseline_module(report, module, whose, extra):
     """Import a module of `bench.baselines`; skip the test, with a remark, where what it needs is absent."""
     try:
         return importlib.import_module(f"bench.baselines.{module}")
     except ImportError as error:
-        message = f"Rows against {whose} were skipped: {error}; install the extra `bench`."
+        message = f"Rows against {whose} were skipped: {error}; install the extra `{extra}`."
         report.remark(message)
         pytest.skip(message)
 
@@ -68,19 +68,19 @@ def baseline_module(report, module, whose):
 @pytest.fixture(scope="session")
 def jax_baseline(report):
     """Return the module of the JAX baseline."""
-    return baseline_module(report, "jax_baseline", "JAX")
+    return baseline_module(report, "jax_baseline", "JAX", "bench")
 
 
 @pytest.fixture(scope="session")
 def jax_family(report):
     """Return the module of JAX's networks."""
-    return baseline_module(report, "jax_family", "JAX")
+    return baseline_module(report, "jax_family", "JAX", "bench")
 
 
 @pytest.fixture(scope="session")
 def torch_family(report):
     """Return the module of PyTorch's network."""
-    return baseline_module(report, "torch_family", "PyTorch")
+    return baseline_module(report, "torch_family", "PyTorch", "bench-torch")
 
 
 @pytest.fixture(scope="session")

@@ -63,6 +63,11 @@ def listed(names: Sequence[Any]) -> str:
     return ", ".join(map(repr, names[:LISTED])) + rest
 
 
+def counted(number: int, noun: str) -> str:
+    """Say how many there are of what: "1 task", "2 tasks"."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def shown(value: Any) -> str:
     """Show an argument in a message: what it is, and its type; of an array its shape, not its numbers."""
     kind = type(value).__name__

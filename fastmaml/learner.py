@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastmaml.algorithms import ALGORITHMS, Algorithm
-from fastmaml.arrays import check_vector, shown
+from fastmaml.arrays import check_vector, counted, shown
 from fastmaml.engine.adapting import NEVER, adapt_epoch
 from fastmaml.models import Model, as_model, pad, theta_width, unpad
 from fastmaml.numerics.layout import padded_width
@@ -49,7 +49,7 @@ class Divergence(NamedTuple):
         if self.task is None:
             return f"the outer step ({outer_rate})"
         if self.inner_step is None:
-            after = "1 inner step" if steps == 1 else f"{steps} inner steps"
+            after = counted(steps, "inner step")
             return f"task {self.task}, the query loss after {after} ({inner_rate})"
         return f"task {self.task}, inner step {self.inner_step} ({inner_rate})"
 

@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from fastmaml.arrays import counted
+
 # Different targets, at most, that are classes and not numbers.
 MOST_CLASSES = 20
 
@@ -50,7 +52,8 @@ class TaskSummary(NamedTuple):
     def __str__(self) -> str:
         fewest, median, most = self.rows
         lines = [
-            f"{self.num_tasks:,} tasks, {self.num_rows:,} rows, {self.num_features:,} features",
+            f"{counted(self.num_tasks, 'task')}, {counted(self.num_rows, 'row')}, "
+            f"{counted(self.num_features, 'feature')}",
             f"rows a task: {fewest:,.0f} to {most:,.0f}, median {median:,.0f}",
         ]
         if self.classes is None:

@@ -130,7 +130,7 @@ def test_known_groups_are_predicted_with_their_own_parameters(
     code, told, err = run(capsys, "predict", str(folder / "classes.fastmaml"), str(table), "--out", str(out))
     assert (code, told) == (0, f"written  {out}\n")
     # Said once, though classes and probabilities are asked for.
-    assert err.startswith("warning: 6 groups, ")
+    assert err.startswith("warning: rows of 6 groups not seen in fit, such as 'person 002', ")
     assert err.count("\n") == 1
     rows = list(csv.DictReader(io.StringIO(out.read_text())))
     groups = [row["who"] for row in csv.DictReader(io.StringIO(table.read_text()))]

@@ -1,6 +1,7 @@
 """Model files: what is written is read, whatever is wrong is said, and nothing old is lost."""
 
 import contextlib
+import errno
 import json
 import os
 import pickle
@@ -84,7 +85,7 @@ def test_labels_of_any_type(names, classes, tmp_path):
     np.testing.assert_array_equal(again.predict(X, groups=labels), model.predict(X, groups=labels))
 
 
-def test_what_cannot_be_written_is_said_before_anything_is_lost(tmp_path):
+def test_what_cannot_be_written_is_said_before_anything_is_lost(tmp_path, monkeypatch):
     path = tmp_path / "model.fastmaml"
     path.write_text("old")
     model, *_ = fitted(names=[("a", i) for i in range(6)])
@@ -92,8 +93,20 @@ def test_what_cannot_be_written_is_said_before_anything_is_lost(tmp_path):
         model.save(path)
     with pytest.raises(FileNotFoundError, match="there is no folder"):
         write_whole(tmp_path / "nowhere" / "file", b"")
+    with pytest.raises(TypeError, match=r"path is 3 \(int\); give the name of a file"):
+        model.save(3)
     with pytest.raises(IsADirectoryError, match="is a folder"):
         write_whole(tmp_path, b"")
+
+    def refuse(*_):
+        raise PermissionError(errno.EACCES, "Permission denied", "a file beside it")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "open", refuse)
+        with pytest.raises(
+            PermissionError, match=r"cannot be written: Permission denied: .*model\.fastmaml'"
+        ):
+            write_whole(path, b"")
     assert path.read_text() == "old"
     assert os.listdir(tmp_path) == ["model.fastmaml"]
 

@@ -25,7 +25,7 @@ def test_there_are_blocks():
 
 
 @pytest.mark.compiled
-@pytest.mark.filterwarnings("ignore:.*were not seen in fit:UserWarning")
+@pytest.mark.filterwarnings("ignore:.*not seen in fit:UserWarning")
 def test_python_blocks_run(capsys):
     """One after the other, since later ones go on with what earlier ones have made."""
     state = np.random.get_state()

@@ -31,6 +31,7 @@ def adapt(model: ModelFile, support: Support, out: Out, steps: InnerSteps = None
 
       fastmaml adapt model.fastmaml support.csv --out adapted.fastmaml
     """
+    from fastmaml.arrays import counted
     from fastmaml.validation import MOST_STEPS, check_count
 
     if steps is not None:
@@ -61,7 +62,6 @@ def adapt(model: ModelFile, support: Support, out: Out, steps: InnerSteps = None
             }
         )
         return
-    rows = "1 row" if table.num_rows == 1 else f"{table.num_rows:,} rows"
     of_group = "" if group is None else f" of {group!r}"
-    say(f"adapted  to {rows}{of_group} in {taken} step{'' if taken == 1 else 's'}")
+    say(f"adapted  to {counted(table.num_rows, 'row')}{of_group} in {counted(taken, 'step')}")
     written("model", out)

@@ -140,12 +140,13 @@ def compare(
 
 def _compared(found: dict[str, tuple[FewShotReport, float]]) -> list[str]:
     """Return the table, algorithms above what is simpler, and each algorithm's conclusion."""
+    from fastmaml.arrays import counted
     from fastmaml.evaluation.tables import aligned, important, shown, title
 
     first, _ = next(iter(found.values()))
     shots, steps = first.headline
     metrics = important(first)
-    corner = f"{shots} shot{'' if shots == 1 else 's'}, {steps} step{'' if steps == 1 else 's'}"
+    corner = f"{counted(shots, 'shot')}, {counted(steps, 'step')}"
     head = [corner, *map(title, metrics), "trained in"]
     rows = [
         [

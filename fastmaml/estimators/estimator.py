@@ -20,6 +20,7 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
+from fastmaml.arrays import counted
 from fastmaml.encoding import ColumnEncoding
 from fastmaml.engine.predicting import predict_rows
 from fastmaml.estimators.fitting import (
@@ -387,9 +388,10 @@ class FewShotEstimator(BaseEstimator):  # type: ignore[misc]
             return predict_rows(spec, pad(spec, self.theta_, np.dtype(np.float64)), rows)
         raw, unseen = state.groups.predict(spec, rows, labels, self.theta_)
         if unseen.size:
+            first, *_ = unseen.tolist()
             warn(
-                f"{unseen.size} groups, {unseen[:1].tolist()[0]!r} among them, were not seen in fit: their "
-                "rows are predicted from the starting point; adapt to them with adapt or adapt_many"
+                f"rows of {counted(unseen.size, 'group')} not seen in fit, such as {first!r}, are predicted from "
+                "the starting point; adapt to them with adapt or adapt_many"
             )
         return raw
 

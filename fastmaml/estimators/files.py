@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -28,7 +27,7 @@ from fastmaml.scaling import Scaling
 from fastmaml.task_adapter import TaskAdapter
 from fastmaml.validation import MOST_EPOCHS, check_count, check_dtype, check_seed
 from fastmaml.version import __version__
-from fastmaml.writing import write_whole
+from fastmaml.writing import as_path, write_whole
 
 SCHEMA = 1
 # The entry of the header that is ours.
@@ -50,6 +49,7 @@ def save(estimator: Any, path: Any) -> None:
     if type(estimator) not in ESTIMATORS.values():
         raise TypeError(f"{shown(estimator)} cannot be saved; give a fitted MAMLClassifier or MAMLRegressor")
     check_is_fitted(estimator)
+    path = as_path(path)
     state = estimator._state
     theta, rates = state.learner.split(state.meta)
     tensors = {
@@ -89,7 +89,7 @@ def save(estimator: Any, path: Any) -> None:
         tensors["optimizer_state"] = state.optimizer_state
     contiguous = {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
     text = json.dumps(header, allow_nan=True)
-    write_whole(Path(path), serialized(contiguous, {ENTRY: text}))
+    write_whole(path, serialized(contiguous, {ENTRY: text}))
 
 
 def load(path: Any) -> Any:
@@ -113,7 +113,7 @@ def load(path: Any) -> Any:
     """
     from safetensors import SafetensorError, safe_open
 
-    path = Path(path)
+    path = as_path(path)
     if not path.exists():
         raise FileNotFoundError(f"{path} does not exist")
     if path.is_dir():

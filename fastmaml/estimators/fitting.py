@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastmaml.algorithms import Algorithm
+from fastmaml.arrays import counted
 from fastmaml.estimators.groups import GroupTable
 from fastmaml.estimators.meta_fit import Callback, Data, Schedule, choose_rate, meta_fit
 from fastmaml.group_adapter import adapt_groups
@@ -113,8 +114,13 @@ class State(NamedTuple):
 
     def continued(self, model: Layered) -> np.ndarray | None:
         """Return the parameters, where they are those of the same model."""
-        same = self.learner.model == model
-        return self.learner.split(self.meta)[0].astype(np.float64) if same else None
+        if self.learner.model != model:
+            warn(
+                "warm_start has nothing to go on from: the last fit was of "
+                f"{self.learner.model}, this one is of {model}; it starts anew"
+            )
+            return None
+        return self.learner.split(self.meta)[0].astype(np.float64)
 
 
 class Fitted(NamedTuple):
@@ -324,7 +330,7 @@ def _split(request: Request, tasks: TaskSet) -> tuple[TaskSet, TaskSet | None]:
         return large, None
     if len(large) < LEAST_GROUPS:
         fixed = f", and inner_rate is {FIXED_RATE}" if request.inner_rate is None else ""
-        warn(f"{len(large)} groups are too few to hold some out: training does not stop early{fixed}")
+        warn(f"{counted(len(large), 'group')}, too few to hold some out: training does not stop early{fixed}")
         return large, None
     held_out = int(np.ceil(request.validation_fraction * len(large)))
     if held_out >= len(large):

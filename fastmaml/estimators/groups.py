@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from fastmaml.arrays import counted
 from fastmaml.engine.predicting import predict_groups
 from fastmaml.labels import group_rows, label_array, label_vector
 from fastmaml.models import pad
@@ -132,7 +133,7 @@ class AdaptedTasks:
         return self._estimator._with_theta(self.theta[place])
 
     def __repr__(self) -> str:
-        return f"<AdaptedTasks: {len(self)} groups, {type(self._estimator).__name__}>"
+        return f"<AdaptedTasks: {counted(len(self), 'group')}, {type(self._estimator).__name__}>"
 
     def _raw(self, X: Any, groups: Any) -> np.ndarray:
         estimator = self._estimator

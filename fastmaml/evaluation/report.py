@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fastmaml.arrays import listed
+from fastmaml.arrays import counted, listed
 from fastmaml.evaluation.measuring import Scores
 from fastmaml.evaluation.metrics import LARGER_IS_BETTER, metric_names
 from fastmaml.intervals import mean_interval
@@ -291,8 +291,7 @@ class FewShotReport:
     def _find_problems(self) -> list[str]:
         found = []
         if self.num_tasks < FEW_TASKS:
-            tasks = "1 task" if self.num_tasks == 1 else f"{self.num_tasks} tasks"
-            found.append(f"{tasks} to test on: intervals over so few say little")
+            found.append(f"{counted(self.num_tasks, 'task')} to test on: intervals over so few say little")
         bad = self._scores.diverged.any(axis=(1, 2))
         if bad.any():
             names = listed(self.labels[bad].tolist()[:5])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from fastmaml.arrays import counted
 from fastmaml.evaluation.baselines import CONSTANT, POOLED, SCRATCH, TUNED
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ def conclude(report: FewShotReport) -> str:
     shots, steps = report.headline
     first = _adapting(report, steps)
     named = [POOLED]
-    parts = [f"With {_count(shots, 'shot')} and {_count(steps, 'step')}, {first}"]
+    parts = [f"With {counted(shots, 'shot')} and {counted(steps, 'step')}, {first}"]
     for name, called in ((TUNED, "the pooled start, fine-tuned"), (SCRATCH, "starting from scratch")):
         if name in report.baselines:
             gain = report.gain(name)
@@ -78,7 +79,3 @@ def _gain(report: FewShotReport, gain: Summary) -> str:
     if report.score == "accuracy":
         return f"{100 * gain.mean:+.1f} points [{100 * gain.low:.1f}, {100 * gain.high:.1f}]"
     return f"{gain.mean:+.3g} of {report.score.upper()} [{gain.low:.3g}, {gain.high:.3g}]"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -5,6 +5,8 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING
 
+from fastmaml.arrays import counted
+
 if TYPE_CHECKING:
     from fastmaml.evaluation.report import FewShotReport, Summary
 
@@ -33,10 +35,9 @@ def title(metric: str) -> str:
 
 def table(report: FewShotReport, metric: str) -> tuple[list[str], list[list[str]]]:
     """Return the head and the rows of a score's table, a column for each number of shots."""
-    head = [title(metric), *(f"{shots} shot{'s' if shots > 1 else ''}" for shots in report.all_shots)]
+    head = [title(metric), *(counted(shots, "shot") for shots in report.all_shots)]
     starts: list[tuple[str, int | None, str | None]] = [
-        (f"{report.name}, {steps} step{'' if steps == 1 else 's'}", steps, None)
-        for steps in report.steps.tolist()
+        (f"{report.name}, {counted(steps, 'step')}", steps, None) for steps in report.steps.tolist()
     ]
     starts += [(name, None, name) for name in report.baselines]
     return head, [
@@ -96,6 +97,5 @@ def important(report: FewShotReport) -> tuple[str, ...]:
 
 
 def _title(report: FewShotReport) -> str:
-    tasks = "1 task" if report.num_tasks == 1 else f"{report.num_tasks:,} tasks"
     new = "" if report.num_seen else " never seen"
-    return f"{report.name} on {tasks}{new}: means with 95 % intervals over tasks"
+    return f"{report.name} on {counted(report.num_tasks, 'task')}{new}: means with 95 % intervals over tasks"

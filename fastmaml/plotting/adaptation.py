@@ -7,7 +7,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from fastmaml.arrays import as_array, finite_floats, shown
+from fastmaml.arrays import as_array, counted, finite_floats, shown
 from fastmaml.plotting.style import (
     BLACK,
     BLUE,
@@ -17,7 +17,6 @@ from fastmaml.plotting.style import (
     PURPLE,
     SKY,
     VERMILLION,
-    counted,
     finish,
     legend_below,
     name_of,

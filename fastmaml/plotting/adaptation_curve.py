@@ -6,9 +6,10 @@ from typing import Any, Self
 
 import numpy as np
 
+from fastmaml.arrays import counted
 from fastmaml.plotting.reports import check_report, metric_of, shots_of
 from fastmaml.plotting.score_curve import ScoreCurve
-from fastmaml.plotting.style import STEPS, counted, draw_levels
+from fastmaml.plotting.style import STEPS, draw_levels
 
 
 class AdaptationCurveDisplay(ScoreCurve):

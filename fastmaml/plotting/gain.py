@@ -7,13 +7,13 @@ from typing import Any, Self
 
 import numpy as np
 
+from fastmaml.arrays import counted
 from fastmaml.plotting.reports import check_report, metric_of, shots_of, steps_of
 from fastmaml.plotting.style import (
     BAND,
     BLACK,
     SKY,
     VERMILLION,
-    counted,
     finish,
     legend_below,
     new_axes,

@@ -6,8 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from fastmaml.arrays import shown
-from fastmaml.plotting.style import counted
+from fastmaml.arrays import counted, shown
 from fastmaml.validation import check_choice
 
 NEEDED = ("summary", "gains", "headline", "metrics", "all_shots", "steps", "baselines")

@@ -6,9 +6,10 @@ from typing import Any, Self
 
 import numpy as np
 
+from fastmaml.arrays import counted
 from fastmaml.plotting.reports import check_report, metric_of, steps_of
 from fastmaml.plotting.score_curve import ScoreCurve
-from fastmaml.plotting.style import SHOTS, counted, draw_lines
+from fastmaml.plotting.style import SHOTS, draw_lines
 
 
 class ShotsDisplay(ScoreCurve):

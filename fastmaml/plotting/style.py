@@ -84,11 +84,6 @@ def label_of(metric: str) -> str:
     return LABELS.get(metric, metric)
 
 
-def counted(number: int, noun: str) -> str:
-    """Write a number with its noun."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
-
-
 def name_of(model: Any) -> str:
     """Return what a model is called: by its algorithm, or, where that is a parameter, by itself."""
     algorithm = getattr(model, "algorithm", model)
