@@ -390,8 +390,8 @@ class FewShotEstimator(BaseEstimator):  # type: ignore[misc]
         if unseen.size:
             first, *_ = unseen.tolist()
             warn(
-                f"rows of {counted(unseen.size, 'group')} not seen in fit, such as {first!r}, are predicted from "
-                "the starting point; adapt to them with adapt or adapt_many"
+                f"rows of {counted(unseen.size, 'group')} not seen in fit, such as {first!r}, are predicted "
+                "from the starting point; adapt to them with adapt or adapt_many"
             )
         return raw
 
