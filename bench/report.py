@@ -19,7 +19,7 @@ class Row(NamedTuple):
     target: str
 
 
-def judged(value, at_least=None, at_most=None, unit=""):
+def judged(value, at_least=None, at_most=None, written="{:g}".format):
     """Write a target and whether `value` meets it; ``none`` where there is none.
 
     Parameters
@@ -27,17 +27,17 @@ def judged(value, at_least=None, at_most=None, unit=""):
     value : float
     at_least, at_most : float, optional
         The target; at most one of them.
-    unit : str, default ""
-        What stands behind the target: ``" s"``.
+    written : callable, default as a plain number
+        Writes the target: `bench.ratio.pretty_seconds`.
 
     Returns
     -------
     str
     """
     if at_least is not None:
-        return f"at least {at_least:g}{unit}: {'met' if value >= at_least else 'missed'}"
+        return f"at least {written(at_least)}: {'met' if value >= at_least else 'missed'}"
     if at_most is not None:
-        return f"at most {at_most:g}{unit}: {'met' if value <= at_most else 'missed'}"
+        return f"at most {written(at_most)}: {'met' if value <= at_most else 'missed'}"
     return "none"
 
 
@@ -107,7 +107,7 @@ class Report:
             The target in seconds a unit.
         """
         seconds = ours.seconds
-        target = judged(seconds, at_most=at_most, unit=" s")
+        target = judged(seconds, at_most=at_most, written=pretty_seconds)
         row = Row(what, f"{pretty_seconds(seconds)} / {unit}", "none", "none", target)
         self.rows.append(row)
         benchmark.extra_info.setdefault("rows", []).append({**row._asdict(), "seconds": ours.samples})
