@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy as np
 from fastmaml.engine.adapting import NEVER, adapt_epoch
 from fastmaml.learner import Learner
 from fastmaml.models import unpad
+from fastmaml.runtime.threads import resolve_threads
 from fastmaml.scaling import Scaling
 from fastmaml.sources import SpansSpec
 
@@ -68,21 +70,23 @@ def adapt_groups(
     diverged = np.empty(groups, bool)
     if features is not None:
         begin, scaled = 0, np.empty((max(int(rows.max()), min(BLOCK_ROWS, len(X))), X.shape[1]))
-        while begin < groups:
-            # At least one group, and others while they are few rows together.
-            end = max(begin + 1, int(np.searchsorted(offsets, offsets[begin] + BLOCK_ROWS, "right")) - 1)
-            block = slice(offsets[begin], offsets[end])
-            part = adapt_groups(
-                learner,
-                meta,
-                features.apply(X[block], out=scaled[: block.stop - block.start]),
-                y[block],
-                offsets[begin : end + 1] - offsets[begin],
-                steps=steps,
-                n_jobs=n_jobs,
-            )
-            thetas[begin:end], diverged[begin:end] = part
-            begin = end
+        threads = resolve_threads(n_jobs)
+        with ThreadPoolExecutor(threads) as pool:
+            while begin < groups:
+                # At least one group, and others while they are few rows together.
+                end = max(begin + 1, int(np.searchsorted(offsets, offsets[begin] + BLOCK_ROWS, "right")) - 1)
+                block = slice(offsets[begin], offsets[end])
+                part = adapt_groups(
+                    learner,
+                    meta,
+                    features.apply_on(pool, threads, X[block], scaled[: block.stop - block.start]),
+                    y[block],
+                    offsets[begin : end + 1] - offsets[begin],
+                    steps=steps,
+                    n_jobs=n_jobs,
+                )
+                thetas[begin:end], diverged[begin:end] = part
+                begin = end
         return AdaptedGroups(thetas, diverged)
     # Groups of one size together: what the kernel has memory for is a number of rows.
     order = np.argsort(rows, kind="stable")

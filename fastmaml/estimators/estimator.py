@@ -535,7 +535,7 @@ class FewShotEstimator(BaseEstimator):  # type: ignore[misc]
                 f"the parameters of group {first!r} turned infinite or NaN, those of "
                 f"{np.count_nonzero(adapted.diverged)} of {len(names)} groups in all; lower the inner rate"
             )
-        return AdaptedTasks(self, GroupTable.of(names, adapted.thetas))
+        return AdaptedTasks(self, GroupTable(names, adapted.thetas))
 
     def evaluate(
         self,

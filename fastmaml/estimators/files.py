@@ -285,7 +285,7 @@ def _restored(header: dict[str, Any], tensors: dict[str, np.ndarray], room: int)
     if "groups" in header:
         labels = _read_labels("groups", header["groups"], room)
         thetas = _taken(tensors, "groups.theta", (len(labels), count), dtype)
-        groups = GroupTable.of(labels, thetas)
+        groups = GroupTable(labels, thetas)
         if len(groups.places) != len(labels):
             raise ValueError("its groups are not all different")
     if kind == "MAMLClassifier":

@@ -299,7 +299,7 @@ def _adapted(learner: Learner, meta: np.ndarray, tasks: TaskSet, n_jobs: int | N
             "their rows; they are predicted from the starting point"
         )
     thetas = np.where(adapted.diverged[:, np.newaxis], learner.split(meta)[0], adapted.thetas)
-    return GroupTable.of(tasks.labels, thetas)
+    return GroupTable(tasks.labels, thetas)
 
 
 def _large(request: Request, tasks: TaskSet) -> TaskSet:

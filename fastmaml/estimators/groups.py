@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, NamedTuple
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,7 +18,8 @@ if TYPE_CHECKING:
     from fastmaml.estimators.estimator import FewShotEstimator
 
 
-class GroupTable(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class GroupTable:
     """A row of parameters for each group.
 
     Attributes
@@ -25,24 +28,21 @@ class GroupTable(NamedTuple):
         What the groups are called, all different.
     thetas : ndarray of shape (num_groups, num_parameters)
         Their parameters.
-    places : dict
-        Where each label stands.
     """
 
     labels: np.ndarray
     thetas: np.ndarray
-    places: dict[Any, int]
 
-    @classmethod
-    def of(cls, labels: np.ndarray, thetas: np.ndarray) -> GroupTable:
-        """Make a table of labels and parameters."""
-        return cls(labels, thetas, {key: place for place, key in enumerate(_keys(labels))})
+    @cached_property
+    def places(self) -> dict[Any, int]:
+        """Where each label stands; found out once somebody asks."""
+        return {key: place for place, key in enumerate(_keys(self.labels))}
 
     def joined(self, other: GroupTable) -> GroupTable:
         """Return the groups of both; of a group in both the other's parameters."""
         kept = other.find(self.labels) < 0
         labels = label_array([*self.labels[kept].tolist(), *other.labels.tolist()])
-        return GroupTable.of(labels, np.concatenate([self.thetas[kept], other.thetas]))
+        return GroupTable(labels, np.concatenate([self.thetas[kept], other.thetas]))
 
     def find(self, labels: np.ndarray) -> np.ndarray:
         """Return where each label stands (labels,), or -1."""

@@ -127,7 +127,7 @@ def pad(spec: Any, values: np.ndarray, dtype: np.dtype[Any]) -> np.ndarray:
 
 def unpad(spec: Any, padded: np.ndarray) -> np.ndarray:
     """Take parameters (..., num_parameters) out of padded vectors (..., width)."""
-    return np.ascontiguousarray(padded[..., positions(spec)])
+    return np.take(padded, positions(spec), axis=-1)
 
 
 @dataclass(frozen=True, kw_only=True)
