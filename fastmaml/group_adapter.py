@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from fastmaml.engine.adapting import NEVER, adapt_epoch
 from fastmaml.learner import Learner
-from fastmaml.models import unpad
-from fastmaml.runtime.threads import resolve_threads
+from fastmaml.models import entries
 from fastmaml.scaling import Scaling
-from fastmaml.sources import SpansSpec
+from fastmaml.sources import ScaledSpansSpec, SpansSpec
 
-# Rows that are scaled at a time, into memory that is used again and again. Measured for 2**14 to 2**17.
-BLOCK_ROWS = 2**16
+# Numbers in the rows of a group that threads scale into memory of their own, which they have for a few groups
+# each; larger groups are scaled one by one.
+BUFFERED = 2**17
 
 
 class AdaptedGroups(NamedTuple):
@@ -65,43 +65,43 @@ def adapt_groups(
     n_jobs : int or None
         Threads; None for all.
     """
-    rows, groups = np.diff(offsets), len(offsets) - 1
-    thetas = np.empty((groups, learner.split(meta)[0].size), learner.dtype)
-    diverged = np.empty(groups, bool)
-    if features is not None:
-        begin, scaled = 0, np.empty((max(int(rows.max()), min(BLOCK_ROWS, len(X))), X.shape[1]))
-        threads = resolve_threads(n_jobs)
-        with ThreadPoolExecutor(threads) as pool:
-            while begin < groups:
-                # At least one group, and others while they are few rows together.
-                end = max(begin + 1, int(np.searchsorted(offsets, offsets[begin] + BLOCK_ROWS, "right")) - 1)
-                block = slice(offsets[begin], offsets[end])
-                part = adapt_groups(
-                    learner,
-                    meta,
-                    features.apply_on(pool, threads, X[block], scaled[: block.stop - block.start]),
-                    y[block],
-                    offsets[begin : end + 1] - offsets[begin],
-                    steps=steps,
-                    n_jobs=n_jobs,
-                )
-                thetas[begin:end], diverged[begin:end] = part
-                begin = end
-        return AdaptedGroups(thetas, diverged)
-    # Groups of one size together: what the kernel has memory for is a number of rows.
-    order = np.argsort(rows, kind="stable")
-    sizes, begins = np.unique(rows[order], return_index=True)
-    for size, same in zip(sizes, np.split(order, begins[1:]), strict=True):
+    where = entries(learner.model_spec)
+    thetas = np.empty((len(offsets) - 1, learner.split(meta)[0].size), learner.dtype)
+    diverged = np.empty(len(thetas), bool)
+    for groups, source in _batches(X, y, offsets, features):
         result = adapt_epoch(
             learner.model_spec,
             learner.algorithm_spec,
-            SpansSpec.of_groups(X, y, offsets[same], int(size)),
-            tasks_per_batch=len(same),
+            source,
+            tasks_per_batch=len(groups),
             theta=meta,
             steps=steps,
             want_thetas=True,
             n_jobs=n_jobs,
         )
-        thetas[same] = unpad(learner.model_spec, result.thetas)
-        diverged[same] = result.bad_step != NEVER
+        thetas[groups] = result.thetas[:, where]
+        diverged[groups] = result.bad_step != NEVER
     return AdaptedGroups(thetas, diverged)
+
+
+def _batches(
+    X: np.ndarray, y: np.ndarray, offsets: np.ndarray, features: Scaling | None
+) -> Iterator[tuple[np.ndarray, Any]]:
+    """Yield groups of one size, and a source of them: what the kernel has memory for is a number of rows."""
+    rows = np.diff(offsets)
+    order = np.argsort(rows, kind="stable")
+    sizes, begins = np.unique(rows[order], return_index=True)
+    for size, groups in zip(sizes, np.split(order, begins[1:]), strict=True):
+        starts = offsets[groups]
+        if features is None:
+            yield groups, SpansSpec.of_groups(X, y, starts, int(size))
+        elif size * X.shape[1] <= BUFFERED:
+            yield groups, ScaledSpansSpec.of_groups(X, y, features, starts, int(size))
+        else:
+            for group in groups:
+                span = slice(offsets[group], offsets[group + 1])
+                scaled = features.apply(X[span])
+                yield (
+                    np.array([group]),
+                    SpansSpec.of_groups(scaled, y[span], np.zeros(1, np.int64), int(size)),
+                )

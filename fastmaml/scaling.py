@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from concurrent.futures import Executor
 from typing import NamedTuple
 
 import numpy as np
 
 from fastmaml.tasks import TaskSet
-
-# Rows that a thread shifts and divides while they are in its cache. Measured for 2**8 to 2**16.
-TILE_ROWS = 2**12
 
 
 class Scaling(NamedTuple):
@@ -50,23 +46,10 @@ class Scaling(NamedTuple):
             )
         return cls(scaler.mean_, scaler.scale_)
 
-    def apply(self, values: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
-        """Return values (rows, columns), scaled; in ``out``, if there is one."""
-        shifted = np.subtract(values, self.mean, out=out)
+    def apply(self, values: np.ndarray) -> np.ndarray:
+        """Return values (rows, columns), scaled."""
+        shifted = np.subtract(values, self.mean)
         return np.divide(shifted, self.scale, out=shifted)
-
-    def apply_on(self, pool: Executor, threads: int, values: np.ndarray, out: np.ndarray) -> np.ndarray:
-        """Do the same with some rows on each of so many threads; ``out`` is returned."""
-        bounds = np.linspace(0, len(values), threads + 1).astype(int)
-
-        def part(begin: int, end: int) -> None:
-            for first in range(begin, end, TILE_ROWS):
-                rows = slice(first, min(first + TILE_ROWS, end))
-                self.apply(values[rows], out=out[rows])
-
-        for _ in pool.map(part, bounds[:-1], bounds[1:]):
-            pass
-        return out
 
     def undo(self, values: np.ndarray) -> np.ndarray:
         """Return scaled values (rows, columns) as they were."""

@@ -14,7 +14,7 @@ import numpy as np
 
 from fastmaml.engine.adapting import NEVER, AdaptingPiece, allocate_adapting
 from fastmaml.learner import Learner
-from fastmaml.models import positions
+from fastmaml.models import entries
 from fastmaml.sources import SpansSpec
 
 # Numbers of rows and steps that are kept ready.
@@ -41,10 +41,7 @@ class TaskAdapter:
 
     def __init__(self, learner: Learner) -> None:
         self._learner = learner
-        where = positions(learner.model_spec)
-        # One behind the other, a slice finds them quicker.
-        dense = np.array_equal(where, np.arange(where.size))
-        self._positions: Any = slice(where.size) if dense else where
+        self._entries = entries(learner.model_spec)
         self._ready: dict[tuple[int, int], _Ready] = {}
         self._lock = threading.Lock()
 
@@ -80,7 +77,7 @@ class TaskAdapter:
             piece.run()
             record = piece.record
             bad_step = int(record.bad_step_out[0])
-            return record.thetas_out[0][self._positions].copy(), None if bad_step == NEVER else bad_step
+            return record.thetas_out[0][self._entries].copy(), None if bad_step == NEVER else bad_step
 
     def _get(self, rows: int, steps: int, size: int) -> _Ready:
         key = rows, steps

@@ -418,15 +418,16 @@ def test_an_activation_is_checked_without_hidden_layers_too():
 
 
 @pytest.mark.filterwarnings("ignore:there is one class only")
-def test_many_groups_in_blocks(monkeypatch):
-    """However many rows are scaled at a time, the parameters are the same."""
+def test_many_groups_of_any_size(monkeypatch):
+    """Whether a group's rows are scaled in the kernel or before it, the parameters are the same."""
     X, y, labels = drawn()
     model = MAMLClassifier(max_iter=20, inner_rate=0.1, random_state=0).fit(X, y, groups=labels)
     shuffled = np.random.default_rng(0).permutation(len(y))[: len(y) // 2]
     expected = model.adapt_many(X[shuffled], y[shuffled], labels[shuffled])
     tasks = TaskSet.from_groups(X[shuffled], np.searchsorted(model.classes_, y[shuffled]), labels[shuffled])
-    for rows in (1, 50):
-        monkeypatch.setattr("fastmaml.group_adapter.BLOCK_ROWS", rows)
+    # Every group too large for the kernel's memory, and some of them.
+    for numbers in (0, int(np.median(tasks.rows)) * tasks.num_features):
+        monkeypatch.setattr("fastmaml.group_adapter.BUFFERED", numbers)
         found = model.adapt_many(X[shuffled], y[shuffled], labels[shuffled])
         assert np.array_equal(found.theta, expected.theta)
         assert found.labels.tolist() == expected.labels.tolist() == tasks.labels.tolist()
