@@ -9,34 +9,23 @@ import numpy as np
 from fastmaml.arrays import read_only
 from fastmaml.runtime.compilation import exact
 from fastmaml.sources.contract import Requirements, draw, requirements
+from fastmaml.sources.spans import SpansSpec
 
 
 class ScaledSpansSpec(NamedTuple):
-    """A table, what its columns are brought to, and where each task's rows begin in it.
+    """Neighbouring rows of a table, and what its columns are brought to.
 
     Attributes
     ----------
-    X : ndarray of shape (num_rows, num_features), read-only
-        Rows.
-    y : ndarray of shape (num_rows * targets,), read-only
-        Targets, those of a row together.
+    spans : SpansSpec
+        The table, and where each task's support rows begin in it; there are no query rows.
     mean, scale : ndarray of shape (num_features,), read-only
         A task has the rows ``(X - mean) / scale``.
-    starts : ndarray of shape (num_tasks,) of int64
-        The first row of each task; all are support rows.
-    shots : int
-        How many there are.
-    targets : int
-        Numbers in the target of a row.
     """
 
-    X: Any
-    y: Any
+    spans: Any
     mean: Any
     scale: Any
-    starts: Any
-    shots: int
-    targets: int
 
     @classmethod
     def of_groups(
@@ -49,21 +38,21 @@ class ScaledSpansSpec(NamedTuple):
     ) -> ScaledSpansSpec:
         """Take ``rows`` rows of each task; y: (num_rows, targets); scaling: mean and scale."""
         mean, scale = map(read_only, scaling)
-        starts = np.require(starts, np.int64, ["C", "A", "W"])
-        return cls(read_only(X), read_only(y.reshape(-1)), mean, scale, starts, int(rows), int(y.shape[1]))
+        return cls(SpansSpec.of_groups(X, y, starts, rows), mean, scale)
 
 
 @requirements.register(ScaledSpansSpec)
 def _requirements(source: Any, tasks_per_batch: int) -> Any:
+    spans = requirements(source.spans, tasks_per_batch)
     return Requirements(
-        shots=source.shots,
+        shots=spans.shots,
         queries=0,
-        features=source.X.shape[1],
-        buffered=source.shots,
+        features=spans.features,
+        buffered=spans.shots,
         state=0,
         words=0,
         scratch=0,
-        targets=source.targets,
+        targets=spans.targets,
     )
 
 
@@ -88,10 +77,9 @@ def _draw(
     support_out: Any,
     query_out: Any,
 ) -> Any:
-    begin = source.starts[task]
-    _scale(source.X, source.mean, source.scale, begin, X_out)
-    for r in range(source.shots):
+    spans = source.spans
+    draw(spans, tasks_per_batch, epoch, task, words, scratch, X_out, first_row, support_out, query_out)
+    _scale(spans.X, source.mean, source.scale, spans.support_starts[task], X_out)
+    for r in range(spans.shots):
         support_out.index[r] = first_row + r
-    for k in range(source.shots * source.targets):
-        support_out.y[k] = source.y[begin * source.targets + k]
     return 0
