@@ -11,7 +11,7 @@ from fastmaml.engine.adapting import NEVER, adapt_epoch
 from fastmaml.learner import Learner
 from fastmaml.models import entries
 from fastmaml.scaling import Scaling
-from fastmaml.sources import ScaledSpansSpec, SpansSpec
+from fastmaml.sources import ScaledSpec, SpansSpec
 
 # Numbers in the rows of a group that threads scale into memory of their own, which they have for a few groups
 # each; larger groups are scaled one by one.
@@ -96,7 +96,7 @@ def _batches(
         if features is None:
             yield groups, SpansSpec.of_groups(X, y, starts, int(size))
         elif size * X.shape[1] <= BUFFERED:
-            yield groups, ScaledSpansSpec.of_groups(X, y, features, starts, int(size))
+            yield groups, ScaledSpec.of(SpansSpec.of_groups(X, y, starts, int(size)), features)
         else:
             for group in groups:
                 span = slice(offsets[group], offsets[group + 1])

@@ -10,7 +10,7 @@ from fastmaml.sources.given import GivenSpec
 from fastmaml.sources.linear import LinearTasks, LinearTasksSpec
 from fastmaml.sources.noise import NoiseSpec
 from fastmaml.sources.notebook import NotebookNoiseSpec
-from fastmaml.sources.scaled_spans import ScaledSpansSpec
+from fastmaml.sources.scaled import ScaledSpec
 from fastmaml.sources.sinusoid import Sinusoid, SinusoidSpec
 from fastmaml.sources.source import Source, as_source
 from fastmaml.sources.spans import SpansSpec
@@ -28,7 +28,7 @@ __all__ = [
     "NotebookNoiseSpec",
     "Picks",
     "Requirements",
-    "ScaledSpansSpec",
+    "ScaledSpec",
     "Sinusoid",
     "SinusoidSpec",
     "Source",
