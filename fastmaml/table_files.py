@@ -54,13 +54,16 @@ def _read(path: Path, texts: Collection[str]) -> Any:
         import pyarrow.csv
 
         separator = "\t" if kind == "TSV" else _separator(path, pyarrow)
-        return pyarrow.csv.read_csv(
-            path,
-            parse_options=pyarrow.csv.ParseOptions(delimiter=separator, newlines_in_values=True),
-            convert_options=pyarrow.csv.ConvertOptions(
-                strings_can_be_null=True, column_types=dict.fromkeys(texts, pyarrow.string())
-            ),
+        parse = pyarrow.csv.ParseOptions(delimiter=separator, newlines_in_values=True)
+        convert = pyarrow.csv.ConvertOptions(
+            strings_can_be_null=True, column_types=dict.fromkeys(texts, pyarrow.string())
         )
+        try:
+            return pyarrow.csv.read_csv(path, parse_options=parse, convert_options=convert)
+        except pyarrow.ArrowInvalid:
+            # One thread alone knows which row it is that is wrong.
+            alone = pyarrow.csv.ReadOptions(use_threads=False)
+            return pyarrow.csv.read_csv(path, alone, parse, convert)
     except (pyarrow.ArrowException, OSError) as error:
         if "Empty CSV" in str(error):
             raise ValueError(f"{path} has no rows") from None
