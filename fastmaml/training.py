@@ -178,7 +178,9 @@ class Training:
         """The source's state, which may be written to."""
         return self.work.drawn.record.source_state
 
-    def run(self, first_epoch: int, num_epochs: int, log_every: int) -> Iterator[Losses | None]:
+    def run(
+        self, first_epoch: int, num_epochs: int, log_every: int, *, log_first: bool = True
+    ) -> Iterator[Losses | None]:
         """Run epochs, slice by slice.
 
         Parameters
@@ -189,6 +191,8 @@ class Training:
             How many.
         log_every : int
             Losses are computed in the first epoch, in every ``log_every``-th after it and in the last.
+        log_first : bool, default=True
+            Whether in the first: losses are some more work.
 
         Yields
         ------
@@ -202,25 +206,28 @@ class Training:
         """
         self.work.loop.status[:] = (RUNNING, 0, first_epoch)
         end = first_epoch + num_epochs
+
+        def next_loss(epoch: int) -> int:
+            periods = -(-(max(epoch, first_epoch + (not log_first)) - first_epoch) // log_every)
+            return min(first_epoch + periods * log_every, end - 1)
+
         slice_length = max(1, min(self._epochs_a_slice(pace) if pace.sure else 1 for pace in self.paces))
         epoch = first_epoch
         while epoch < end:
-            since_log = (epoch - first_epoch) % log_every
-            wanted = since_log == 0 or epoch == end - 1
-            loss_epoch = epoch if wanted else -1
+            loss_epoch = next_loss(epoch)
             way = choose(self._ways)
             if way.pace.last_seconds > 2 * self._slice_seconds and way.loop.ahead == 0:
                 stop = epoch + 1
                 yield from self._run_in_parts(way, epoch, loss_epoch)
             else:
-                # A slice ends before the next epoch with losses, so that only its first epoch can have them.
-                stop = min(epoch + log_every - since_log, end if wanted and epoch == end - 1 else end - 1)
-                stop = max(min(stop, epoch + slice_length), epoch + 1)
+                # Of one slice there are the losses of one epoch.
+                stop = end if loss_epoch == end - 1 else next_loss(loss_epoch + 1)
+                stop = min(stop, epoch + slice_length)
                 begin = time.perf_counter()
                 self._call(way, epoch, stop - epoch, (0, self.work.loop.num_chunks), loss_epoch)
                 way.pace.measured(max(time.perf_counter() - begin, 1e-7), stop - epoch)
                 slice_length = min(slice_length * SLICE_GROWTH, self._epochs_a_slice(way.pace))
-            yield self._losses(epoch) if wanted else None
+            yield self._losses(loss_epoch) if loss_epoch < stop else None
             epoch = stop
 
     def _epochs_a_slice(self, pace: Pace) -> int:

@@ -356,7 +356,7 @@ def test_ctrl_c_while_a_table_is_trained_on_keeps_nothing(
 ) -> None:
     from fastmaml.training import Training
 
-    def interrupted(*_: Any) -> Callable[[], None]:
+    def interrupted(*_: Any, **__: Any) -> Callable[[], None]:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(Training, "run", interrupted)

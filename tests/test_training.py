@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sizes import COMPILED, size
 
-from fastmaml import MAML, notebook, training, ways
+from fastmaml import MAML, algorithms, models, notebook, optimizers, sources, training, ways
 from fastmaml.engine import gradients
+from fastmaml.learner import lower
 
 SEED = 2**63 + 2**31 + 12345  # Both halves of the key matter.
 SMALL = {"num_tasks": 5, "num_samples": 3, "num_features": 4, "query_samples": 2, "alpha": 0.5, "beta": 0.7}
@@ -375,6 +376,30 @@ def test_long_epochs_are_cut():
         assert seen == [0, 1, 1, 2, 2, 3]
 
 
+@pytest.mark.parametrize("slice_seconds", [1e-9, 1e9])
+def test_epochs_with_losses(slice_seconds):
+    """The first, each second and the last, or without the first, wherever slices end."""
+    learner = lower(models.Linear(2), algorithms.MAML(1, 2, 0.1), np.float64)
+
+    def losses(log_every, **first):
+        run = learner.training(
+            sources.LinearTasks([1.0, 2.0]).lower(SEED),
+            optimizers.Adam(0.1).lower(6),
+            tasks_per_batch=3,
+            meta=learner.join(learner.model.initial_theta(0), learner.initial_rates()),
+            epochs=6,
+            n_jobs=1,
+        )
+        run._slice_seconds = slice_seconds
+        return [found for found in run.run(0, 6, log_every, **first) if found is not None]
+
+    each = losses(1)
+    assert [found.epoch for found in each] == list(range(6))
+    assert losses(2) == [each[0], each[2], each[4], each[5]]
+    assert losses(2, log_first=False) == [each[2], each[4], each[5]]
+    assert losses(6, log_first=False) == [each[5]]
+
+
 def test_slices_are_short():
     """An epoch's length is found out in the first slice, which is one epoch."""
     seen = []
@@ -387,11 +412,10 @@ def test_slices_are_short():
 
         patch.setattr(training, "launch", launch)
         trained(size(300, 20), {"slice_seconds": 1e9}, log_every=1000)
-    # Regions are one more than epochs; slices grow at most sixteenfold, and the last epoch, whose loss is
-    # wanted, is alone.
+    # Regions are one more than epochs; slices grow at most sixteenfold.
     epochs = [regions - 1 for regions in seen]
     assert sum(epochs) == size(300, 20)
-    assert epochs[0] == epochs[-1] == 1
+    assert epochs[0] == 1
     assert all(after <= 16 * before for before, after in pairwise(epochs))
 
 

@@ -202,7 +202,7 @@ def meta_fit(
         while done < schedule.epochs:
             count = min(schedule.log_every, schedule.epochs - done)
             last = None
-            for found in training.run(first_epoch + done, count, count):
+            for found in training.run(first_epoch + done, count, count, log_first=False):
                 last = found or last
                 if report is not None:
                     report.epochs(training.epochs_done - first_epoch)
