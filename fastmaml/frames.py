@@ -73,17 +73,16 @@ def take_columns(frame: Any, group: str, target: str, features: Sequence[str] | 
     columns = [_numbers(table[name], name) for name in chosen]
     single = all(column.dtype == np.float32 for column in columns)
     X = np.stack([column.astype(np.float32 if single else np.float64) for column in columns], axis=1)
-    return Columns(X, _numbers(table[target], target), table[group].to_numpy())
+    y = _numbers(table[target], target, "number its classes from 0")
+    return Columns(X, y, table[group].to_numpy())
 
 
-def _numbers(column: Any, name: str) -> np.ndarray:
+def _numbers(column: Any, name: str, advice: str = "encode it, or leave it out of features") -> np.ndarray:
     """Return a column of numbers, or of truth values, without missing ones."""
     import narwhals
 
     if not (column.dtype.is_numeric() or column.dtype == narwhals.Boolean):
-        raise TypeError(
-            f"column {name!r} holds {column.dtype}, not numbers; encode it, or leave it out of features"
-        )
+        raise TypeError(f"column {name!r} holds {column.dtype}, not numbers; {advice}")
     missing = int(column.is_null().sum())
     if missing:
         row = int(np.argmax(column.is_null().to_numpy()))

@@ -223,14 +223,14 @@ def test_axes_are_labelled(metric):
     curve = AdaptationCurveDisplay.from_report(report, metric)
     assert (curve.ax_.get_xlabel(), curve.ax_.get_ylabel()) == ("inner steps", LABELS[metric][0])
     assert curve.ax_.get_title() == (
-        "5 shots: mean and 95 % interval over 23 new tasks\n(up to 1 of them diverges and is left out)"
+        "5 shots: mean and 95 % interval over 23 tasks\n(up to 1 of them diverges and is left out)"
     )
     shots = ShotsDisplay.from_report(report, metric, steps=1)
     assert (shots.ax_.get_xlabel(), shots.ax_.get_ylabel()) == (
         "rows adapted on (shots)",
         LABELS[metric][0],
     )
-    assert shots.ax_.get_title() == "1 inner step: mean and 95 % interval over 23 new tasks"
+    assert shots.ax_.get_title() == "1 inner step: mean and 95 % interval over 23 tasks"
     gain = GainDisplay.from_report(report, "pooled", metric=metric)
     assert (gain.ax_.get_xlabel(), gain.ax_.get_ylabel()) == (LABELS[metric][1], "tasks")
     for display in (curve, shots, gain):
@@ -273,7 +273,7 @@ def test_a_single_task_has_no_band_and_no_interval():
     report = report_of(tasks=1)
     display = AdaptationCurveDisplay.from_report(report)
     assert np.isnan(display.intervals).all()
-    assert display.ax_.get_title().endswith("1 new task")
+    assert display.ax_.get_title().endswith("over 1 task")
     gain = GainDisplay.from_report(report, "pooled")
     assert len(gain.ax_.patches) == len(gain.counts) == 1
     display.figure_.canvas.draw()

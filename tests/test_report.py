@@ -406,7 +406,7 @@ def test_conclusions_without_anything_to_compare_with():
 def test_as_text_and_as_html():
     report, own, _ = random_report()
     lines = str(report).splitlines()
-    assert lines[0] == "MAML on 30 tasks never seen: means with 95 % intervals over tasks"
+    assert lines[0] == "MAML on 30 tasks: means with 95 % intervals over tasks"
     (line,) = [line for line in lines if line.startswith("MAML, 5 steps") and "0." not in line.split("]")[0]]
     assert f"{100 * own[:, 0, 1].mean():.1f} [" in line
     html = report._repr_html_()
@@ -580,7 +580,21 @@ def test_tasks_that_were_learned_from_are_counted():
     assert str(report).startswith("MAML on 12 tasks: means")
     # Other rows under the same labels are other tasks.
     other = TaskSet.from_arrays(np.asarray(test.X).reshape(8, 14, 3), np.asarray(test.y).reshape(8, 14))
-    assert run.evaluate(other, shots=2, steps=1, baselines=False).num_seen == 0
+    report = run.evaluate(other, shots=2, steps=1, baselines=False)
+    assert report.num_seen == 0
+    assert str(report).startswith("MAML on 8 tasks never seen: means")
+
+
+def test_nothing_is_said_of_what_was_learned_from_where_it_is_not_known(tmp_path):
+    X, y, groups = tables(groups=12)
+    estimator = MAMLClassifier(inner_rate=0.1, shots=2, max_iter=5, early_stopping=False, random_state=0)
+    estimator.fit(X, y, groups=groups).save(tmp_path / "m")
+    loaded = fastmaml.load(tmp_path / "m")
+    report = loaded.evaluate((X, y, groups), shots=2, steps=1)
+    assert report.num_seen is None
+    assert str(report).startswith("MAML on 12 tasks: means")
+    with pytest.warns(UserWarning, match="12 of 12 tasks are among those learned from"):
+        loaded.evaluate((X, y, groups), shots=2, steps=1, train_tasks=(X, y, groups), baselines=False)
 
 
 def test_a_set_of_numbers_is_several():

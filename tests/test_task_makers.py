@@ -67,6 +67,7 @@ def test_files(tmp_path):
         ({}, {"features": []}, "there is no column of features besides 'who' and 'sold'"),
         ({}, {"target": "who"}, "group and target are both 'who'"),
         ({"size": list("abcdef")}, {}, "column 'size' holds String, not numbers; encode it"),
+        ({"sold": list("abcdef")}, {}, "column 'sold' holds String, not numbers; number its classes from 0"),
         (
             {"size": [1.0, None, 2, 3, 4, None]},
             {},

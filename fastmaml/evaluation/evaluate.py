@@ -109,10 +109,10 @@ def _score_model(subject: Subject, bench: Bench, shots: Sequence[int], steps: Se
     return out
 
 
-def _count_seen(tasks: TaskSet, train: TaskSet | None) -> int:
-    """Return how many tasks are among those learned from: of the same label, with the same rows."""
+def _count_seen(tasks: TaskSet, train: TaskSet | None) -> int | None:
+    """Return how many tasks are among those learned from, if known: of the same label, with the same rows."""
     if train is None:
-        return 0
+        return None
     places = {label: place for place, label in enumerate(train.labels.tolist())}
     count = 0
     for number, label in enumerate(tasks.labels.tolist()):

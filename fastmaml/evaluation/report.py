@@ -76,8 +76,8 @@ class FewShotReport:
         Of what is simpler, arrays (tasks, shots).
     trained_with : (int or None, int)
         Shots and inner steps of training.
-    num_seen : int, default=0
-        Tasks that are among those learned from.
+    num_seen : int, optional
+        Tasks that are among those learned from; None where it is not known what was learned from.
 
     Attributes
     ----------
@@ -100,7 +100,7 @@ class FewShotReport:
         scores: Scores,
         baselines: dict[str, Scores],
         trained_with: tuple[int | None, int],
-        num_seen: int = 0,
+        num_seen: int | None = None,
     ) -> None:
         self.name, self.model, self.shots, self.labels = name, model, shots, labels
         self.steps = np.array(steps, dtype=np.int64)

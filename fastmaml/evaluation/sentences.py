@@ -78,4 +78,4 @@ def _word(gain: Summary, better: str, same: str, worse: str) -> str:
 def _gain(report: FewShotReport, gain: Summary) -> str:
     if report.score == "accuracy":
         return f"{100 * gain.mean:+.1f} points [{100 * gain.low:.1f}, {100 * gain.high:.1f}]"
-    return f"{gain.mean:+.3g} of {report.score.upper()} [{gain.low:.3g}, {gain.high:.3g}]"
+    return f"a gain of {gain.mean:+.3g} in {report.score.upper()} [{gain.low:.3g}, {gain.high:.3g}]"

@@ -97,5 +97,5 @@ def important(report: FewShotReport) -> tuple[str, ...]:
 
 
 def _title(report: FewShotReport) -> str:
-    new = "" if report.num_seen else " never seen"
+    new = " never seen" if report.num_seen == 0 else ""
     return f"{report.name} on {counted(report.num_tasks, 'task')}{new}: means with 95 % intervals over tasks"

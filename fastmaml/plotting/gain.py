@@ -195,7 +195,7 @@ class GainDisplay:
         set_title(
             ax,
             f"{self.name} against {_called(self.start)}, {setting}:\nbetter on {better:.0f} % and worse on "
-            f"{worse:.0f} % of {counted(self.gains.size, 'new task')}",
+            f"{worse:.0f} % of {counted(self.gains.size, 'task')}",
         )
         finish(ax)
         legend_below(ax)

@@ -36,7 +36,7 @@ def steps_of(report: Any, steps: Any) -> int:
 
 def title_of(first: str, tasks: int, diverged: int, what: str) -> str:
     """Write a title: how many tasks there are, and how many of them are not in what is drawn."""
-    title = f"{first}: {what} over {counted(tasks, 'new task')}"
+    title = f"{first}: {what} over {counted(tasks, 'task')}"
     if diverged:
         verb = "diverges and is" if diverged == 1 else "diverge and are"
         title += f"\n(up to {diverged} of them {verb} left out)"
