@@ -451,7 +451,7 @@ class Slope:
 
 def test_curves_before_and_after():
     x, y = np.array([[2.0], [0.0], [1.0]]), np.array([3.0, 1.0, 2.0])
-    display = AdaptationDisplay.from_model(
+    display = AdaptationDisplay.from_estimator(
         Slope(), x, y, steps=(10, 0, 1), X_query=[[-1.0], [3.0]], y_query=[5.0, 6.0], grid=11
     )
     drawn = lines(display.ax_)
@@ -477,7 +477,7 @@ def test_curves_before_and_after():
 def test_data_frames_stay_data_frames_and_name_the_axes(kind):
     frame, target = kind.DataFrame({"hour": [1.0, 2.0]}), kind.Series([3.0, 4.0])
     target = target.rename("load")
-    display = AdaptationDisplay.from_model(Slope(), frame, target, steps=1, grid=[5.0, 0.0])
+    display = AdaptationDisplay.from_estimator(Slope(), frame, target, steps=1, grid=[5.0, 0.0])
     assert display.grid.tolist() == [0.0, 5.0]
     assert display.curves.tolist() == [[0.0, 17.5]]
     assert (display.ax_.get_xlabel(), display.ax_.get_ylabel()) == ("hour", "load")
@@ -501,7 +501,7 @@ def run_like(model):
         (run_like(models.Linear(4)), np.ones((3, 4)), np.ones(3), {}, ValueError, "the model has 4 features"),
         (run_like(models.Logistic(1)), [[1.0]], [1.0], {}, ValueError, "the model predicts classes"),
         (run_like(models.Linear(1, 2)), [[1.0]], [1.0], {}, ValueError, "the model predicts 2 targets"),
-        (object(), [[1.0]], [1.0], {}, TypeError, "which does not adapt; give"),
+        (object(), [[1.0]], [1.0], {}, TypeError, "^estimator is .* which does not adapt; give"),
         (Slope(), [[1.0]], [1.0, 2.0], {}, ValueError, "X_support has 1 rows and y_support has 2"),
         (Slope(), [[1.0]], [np.nan], {}, ValueError, "y_support holds nan at row 0"),
         (Slope(), [[1.0]], [[1.0, 2.0]], {}, ValueError, "give one target a row"),
@@ -513,7 +513,7 @@ def run_like(model):
 )
 def test_what_has_no_curve(model, x, y, options, error, message):
     with pytest.raises(error, match=message):
-        AdaptationDisplay.from_model(model, x, y, **options)
+        AdaptationDisplay.from_estimator(model, x, y, **options)
     assert plt.get_fignums() == []
 
 
@@ -641,7 +641,7 @@ def displays():
         "LearningCurveDisplay": lambda ax: LearningCurveDisplay.from_estimator(
             fitted([0.7, 0.5], [0.5, 0.75], 20), ax=ax
         ),
-        "AdaptationDisplay": lambda ax: AdaptationDisplay.from_model(Slope(), [[1.0]], [1.0], ax=ax),
+        "AdaptationDisplay": lambda ax: AdaptationDisplay.from_estimator(Slope(), [[1.0]], [1.0], ax=ax),
         "InnerRatesDisplay": lambda ax: InnerRatesDisplay.from_estimator(learned([1.0, 2.0], 2, 1), ax=ax),
     }
 
@@ -729,7 +729,7 @@ curve = LearningCurveDisplay.from_run(run)
 assert list(zip(curve.epochs, curve.losses)) == run.history and curve.epochs.tolist() == [0, 2, 4]
 rates = np.concatenate([line.get_ydata() for line in InnerRatesDisplay.from_run(run).ax_.get_lines()[:2]])
 assert np.array_equal(rates, run.inner_rates)
-display = AdaptationDisplay.from_model(run, x, y, steps=(0, 2), grid=grid)
+display = AdaptationDisplay.from_run(run, x, y, steps=(0, 2), grid=grid)
 thetas = np.array([run.adapt(x, y, steps=steps).theta for steps in (0, 2)])
 assert np.allclose(display.curves, thetas[:, :1] * grid + thetas[:, 1:], rtol=1e-12, atol=0)
 assert not np.array_equal(*display.curves)
@@ -737,7 +737,7 @@ assert not np.array_equal(*display.curves)
 frame = pd.DataFrame({"hour": x[:, 0]})
 model = MAMLRegressor(max_iter=3).fit(frame, y)
 assert LearningCurveDisplay.from_estimator(model).losses.tolist() == model.loss_curve_
-display = AdaptationDisplay.from_model(model, frame, y, steps=2, grid=grid)
+display = AdaptationDisplay.from_estimator(model, frame, y, steps=2, grid=grid)
 assert np.array_equal(display.curves[0], model.adapt(frame, y, steps=2).predict(frame))
 print(display.ax_.get_title())
 """

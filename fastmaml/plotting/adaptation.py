@@ -41,7 +41,7 @@ MARGIN = 0.05
 class AdaptationDisplay:
     """Curves that a regression of one feature predicts after some numbers of inner steps on some rows.
 
-    Make it with `from_model`.
+    Make it with `from_estimator` or `from_run`.
 
     Parameters
     ----------
@@ -91,9 +91,9 @@ class AdaptationDisplay:
         self.x_label, self.y_label = x_label, y_label
 
     @classmethod
-    def from_model(
+    def from_estimator(
         cls,
-        model: Any,
+        estimator: Any,
         X_support: Any,
         y_support: Any,
         steps: int | Sequence[int] = (0, 1, 10),
@@ -106,8 +106,8 @@ class AdaptationDisplay:
 
         Parameters
         ----------
-        model : MetaLearned or MAMLRegressor
-            A regression of one feature, trained.
+        estimator : MAMLRegressor
+            Fitted, of one feature.
         X_support : array_like or data frame of shape (rows, 1) or (rows,)
             Rows to adapt on.
         y_support : array_like of shape (rows,)
@@ -134,7 +134,49 @@ class AdaptationDisplay:
         ImportError
             If matplotlib is not installed.
         """
-        _check_model(model)
+        return cls._of("estimator", estimator, X_support, y_support, steps, X_query, y_query, grid).plot(ax)
+
+    @classmethod
+    def from_run(
+        cls,
+        run: Any,
+        X_support: Any,
+        y_support: Any,
+        steps: int | Sequence[int] = (0, 1, 10),
+        X_query: Any = None,
+        y_query: Any = None,
+        grid: Any = 200,
+        ax: Any = None,
+    ) -> Self:
+        """Adapt a run of `fastmaml.meta_train` to one task, and draw the predictions before and after.
+
+        Parameters
+        ----------
+        run : MetaLearned
+            What `meta_train` returned for a regression of one feature.
+        X_support, y_support, steps, X_query, y_query, grid, ax
+            As of `from_estimator`, which also has the errors.
+
+        Returns
+        -------
+        AdaptationDisplay
+        """
+        return cls._of("run", run, X_support, y_support, steps, X_query, y_query, grid).plot(ax)
+
+    @classmethod
+    def _of(
+        cls,
+        role: str,
+        model: Any,
+        X_support: Any,
+        y_support: Any,
+        steps: int | Sequence[int],
+        X_query: Any,
+        y_query: Any,
+        grid: Any,
+    ) -> Self:
+        """Adapt what is called ``role`` among the parameters, and predict."""
+        _check_model(role, model)
         numbers = check_numbers("steps", steps, 0, MOST_STEPS)
         x, y = _column("X_support", X_support), _targets("y_support", y_support)
         _check_rows("support", x, y)
@@ -163,7 +205,7 @@ class AdaptationDisplay:
             y_query=y_found,
             x_label="x (feature)" if names is None else str(names[0]),
             y_label=str(getattr(y_support, "name", None) or "y (target)"),
-        ).plot(ax)
+        )
 
     def plot(self, ax: Any = None) -> Self:
         """Draw.
@@ -209,10 +251,10 @@ class AdaptationDisplay:
         return self
 
 
-def _check_model(model: Any) -> None:
+def _check_model(role: str, model: Any) -> None:
     if isinstance(model, type) or not hasattr(model, "adapt"):
         raise TypeError(
-            f"model is {shown(model)}, which does not adapt; give what meta_train returned, or a fitted "
+            f"{role} is {shown(model)}, which does not adapt; give what meta_train returned, or a fitted "
             "MAMLRegressor"
         )
     inner = getattr(model, "model", None)
